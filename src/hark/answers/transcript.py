@@ -1,0 +1,133 @@
+"""What was said and when: words in segments, all times in seconds of the original recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hark.answers.answer import Notice, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word with its time in seconds; `confidence` in 0..1, None where the model gives none.
+
+    `unsure` marks a word that the model itself does not trust.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+    unsure: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; times in seconds, empty fields left out."""
+        values = {"word": self.text, "start": self.start, "end": self.end, "confidence": self.confidence}
+        return _without_none(values | {"unsure": self.unsure or None})
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech; its words are empty where the model gives no word times.
+
+    `unsure` marks text that the model itself does not trust.
+    """
+
+    text: str
+    start: float
+    end: float
+    words: tuple[Word, ...] = ()
+    confidence: float | None = None
+    speaker: str | None = None
+    language: str | None = None
+    unsure: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; times in seconds, empty fields left out."""
+        words = [word.to_dict() for word in self.words]
+        return _without_none(
+            {
+                "start": self.start,
+                "end": self.end,
+                "text": self.text,
+                "speaker": self.speaker,
+                "language": self.language,
+                "confidence": self.confidence,
+                "unsure": self.unsure or None,
+                "words": words or None,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A recording in words: segments with times, the language, and what is to be known about them."""
+
+    segments: tuple[Segment, ...]
+    duration: float
+    language: str | None = None
+    notices: tuple[Notice, ...] = ()
+    usage: Usage | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole text on one line."""
+        return " ".join(segment.text for segment in self.segments if segment.text)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words, in order."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: text, language, duration in seconds, segments, notices."""
+        return _without_none(
+            {
+                "text": self.text,
+                "language": self.language,
+                "duration": self.duration,
+                "segments": [segment.to_dict() for segment in self.segments],
+                "notices": [notice.to_dict() for notice in self.notices],
+                "usage": self.usage.to_dict() if self.usage else None,
+            }
+        )
+
+    def to(self, form: str) -> str:
+        """The transcript as `txt`, `srt`, `vtt`, `tsv` or `json` text.
+
+        Raises:
+            OptionError: no such format.
+        """
+        from hark.answers import subtitles
+
+        return subtitles.write(self, form)
+
+    def to_srt(self) -> str:
+        """SubRip subtitles."""
+        return self.to("srt")
+
+    def to_vtt(self) -> str:
+        """WebVTT subtitles."""
+        return self.to("vtt")
+
+    def save(self, path: str | Path, form: str | None = None) -> None:
+        """Write it to a file, in the format named or told by the file's ending.
+
+        Raises:
+            OptionError: no such format.
+            OutputError: the file cannot be written.
+        """
+        from hark.answers import subtitles
+
+        subtitles.save(self, path, form)
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

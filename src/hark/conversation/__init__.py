@@ -1,0 +1,1 @@
+"""What is said to a model, and the shapes people already have it in."""

@@ -1,0 +1,1 @@
+"""What hears and answers: one module or folder per kind of model."""

@@ -1,0 +1,1 @@
+"""The offline default: pocketsphinx, answers quoted from the transcript, and signal analysis."""

@@ -1,0 +1,133 @@
+"""Every error hark raises, in one tree.
+
+```
+HarkError                          hint: what to do about it, http_status
+├── AudioError (ValueError)            the audio cannot be used
+│   ├── AudioNotFoundError (FileNotFoundError)   no such file
+│   ├── AudioUnreadableError               not audio, a folder, no permission, a broken file
+│   ├── AudioEmptyError                    no samples in it
+│   └── AudioTooLargeError                 over a limit on seconds or bytes
+├── FetchError (OSError)               a URL could not be fetched
+│   └── FetchRefusedError (PermissionError)      a URL that may not be fetched
+├── ConversationError (ValueError)     messages that make no sense
+├── OptionError (ValueError)           an option with a wrong value
+├── UnsupportedError (ValueError)      the model cannot do what was asked
+├── ModelError (RuntimeError)          the model failed
+│   ├── ModelNotFoundError (LookupError)         no such model here
+│   └── ModelBrokenError                   its folder is incomplete or unreadable
+├── OutputError (OSError)              a result could not be written
+├── SettingsError (ValueError)         the settings file or an environment variable is wrong
+└── MissingExtraError (ImportError)    a feature whose packages are not installed
+```
+
+Each is also the builtin in brackets, so callers need not import hark to catch it.
+"""
+
+from typing import ClassVar
+
+
+class HarkError(Exception):
+    """Base of all errors of hark: a sentence, a hint on what to do, and the HTTP status it maps to."""
+
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling (worker processes), the hint included."""
+        return _rebuild, (type(self), self.message, self.hint)
+
+
+def _rebuild(kind: type[HarkError], message: str, hint: str) -> HarkError:
+    return kind(message, hint=hint)
+
+
+class AudioError(HarkError, ValueError):
+    """The audio cannot be used."""
+
+    http_status = 400
+
+
+class AudioNotFoundError(AudioError, FileNotFoundError):
+    """There is no such file."""
+
+
+class AudioUnreadableError(AudioError):
+    """It is not audio, or it is broken, a folder, or may not be read."""
+
+
+class AudioEmptyError(AudioError):
+    """There is not one sample in it."""
+
+
+class AudioTooLargeError(AudioError):
+    """It is longer, or larger, than the limits in the settings."""
+
+    http_status = 413
+
+
+class FetchError(HarkError, OSError):
+    """A URL could not be fetched."""
+
+    http_status = 400
+
+
+class FetchRefusedError(FetchError, PermissionError):
+    """A URL leads where hark may not go: a private address, another scheme, too many redirects."""
+
+
+class ConversationError(HarkError, ValueError):
+    """Messages that are malformed or make no sense together."""
+
+    http_status = 400
+
+
+class OptionError(HarkError, ValueError):
+    """An option has a value that is not allowed."""
+
+    http_status = 400
+
+
+class UnsupportedError(HarkError, ValueError):
+    """The model cannot do what was asked; the hint names what can."""
+
+    http_status = 400
+
+
+class ModelError(HarkError, RuntimeError):
+    """The model failed while it worked."""
+
+
+class ModelNotFoundError(ModelError, LookupError):
+    """There is no such model on this machine."""
+
+    http_status = 404
+
+
+class ModelBrokenError(ModelError):
+    """A model's folder is incomplete or cannot be read."""
+
+
+class OutputError(HarkError, OSError):
+    """A result could not be written: no such folder, no permission, a full disk."""
+
+
+class SettingsError(HarkError, ValueError):
+    """The settings file or an environment variable is wrong."""
+
+
+class MissingExtraError(HarkError, ImportError):
+    """The feature needs packages that are not installed; the hint is the pip line."""
+
+    http_status = 501
+
+    @classmethod
+    def of(cls, feature: str, extra: str) -> "MissingExtraError":
+        """Name the feature and the extra that brings it."""
+        return cls(f"{feature} needs packages that are not installed.", hint=f"pip install 'hark-audio[{extra}]'")

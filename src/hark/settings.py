@@ -1,0 +1,106 @@
+"""Settings: defaults, over them the settings file, over that `HARK_...` environment variables."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hark.errors import SettingsError
+
+_TRUE = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def _folder(kind: str) -> Path:
+    import platformdirs
+
+    return Path(getattr(platformdirs, f"user_{kind}_dir")("hark", appauthor=False))
+
+
+def settings_file() -> Path:
+    """Where the settings file lies: `HARK_SETTINGS`, else `hark/settings.toml` in the user's configuration folder."""
+    named = os.environ.get("HARK_SETTINGS")
+    return Path(named) if named else _folder("config") / "settings.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What can be set; each field is a key of the settings file and, in capitals after `HARK_`, a variable.
+
+    Attributes:
+        model: the model used where none is named.
+        models: the folder models are kept in.
+        max_seconds, max_bytes: the longest recording and the largest file that is taken.
+        fetch: may URLs be fetched at all?
+        fetch_private: `host` or `host:port` names that may be fetched although they are private.
+        fetch_max_bytes, fetch_seconds: the largest download, and how long it may take in all.
+    """
+
+    model: str = "builtin"
+    models: Path = field(default_factory=lambda: _folder("data") / "models")
+    max_seconds: float = 12 * 3600.0
+    max_bytes: int = 4 * 2**30
+    fetch: bool = True
+    fetch_private: tuple[str, ...] = ()
+    fetch_max_bytes: int = 2**30
+    fetch_seconds: float = 600.0
+
+
+def current() -> Settings:
+    """The settings in force now.
+
+    Raises:
+        SettingsError: the file or a variable is wrong; the message names it.
+    """
+    path = settings_file()
+    settings = _over(Settings(), _read(path), f"in {path}")
+    names = {f.name: f"HARK_{f.name.upper()}" for f in fields(Settings)}
+    given = {name: os.environ[variable] for name, variable in names.items() if os.environ.get(variable)}
+    return _over(settings, given, "in the environment (HARK_...)")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
+
+
+@cache
+def _parsed(path: Path, _changed: int) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from error
+
+
+def _over(settings: Settings, values: dict[str, Any], where: str) -> Settings:
+    changes = {}
+    for name, value in values.items():
+        if name not in {f.name for f in fields(Settings)}:
+            known = ", ".join(f.name for f in fields(Settings))
+            raise SettingsError(f"There is no setting {name!r} ({where}).", hint=f"Settings are {known}.")
+        try:
+            changes[name] = _value(value, getattr(settings, name))
+        except (TypeError, ValueError, KeyError) as error:
+            raise SettingsError(f"The setting {name} cannot be {value!r} ({where}).") from error
+    return replace(settings, **changes)
+
+
+def _value(value: Any, default: Any) -> Any:
+    if isinstance(default, bool):
+        return value if isinstance(value, bool) else _TRUE[value.lower()]
+    if isinstance(default, tuple):
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(map(str, value))
+    if isinstance(default, Path):
+        return Path(value).expanduser()
+    converted = type(default)(value)
+    if isinstance(converted, int | float) and converted <= 0:
+        raise ValueError(value)
+    return converted
