@@ -1,0 +1,109 @@
+"""Long audio as windows cut at pauses; the only way hark cuts audio, so that times stay true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hark.audio.speech import FRAME, RATE, Hysteresis, detect, frames, padded
+from hark.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A piece of a recording that holds speech: samples (n,) float32 mono at 16 kHz, exactly as in the recording.
+
+    `start` and `end` are in seconds of the recording; `start * 16000` is a whole number of samples.
+    """
+
+    samples: NDArray[np.float32]
+    start: float
+    end: float
+
+
+def windows(
+    blocks: Iterable[NDArray[np.float32]], *, max_seconds: float = 30.0, min_silence: float = 0.3,
+    min_speech: float = 0.1, padding: float = 0.12,
+) -> Iterator[Window]:  # fmt: skip
+    """Cut blocks of mono samples at 16 kHz where speech pauses; times in seconds, memory bounded by `max_seconds`.
+
+    Every sample of speech is in one window; silence is in none. Windows are in order and never overlap. Speech that
+    runs on beyond `max_seconds` is cut where it is weakest in the last third.
+
+    Raises:
+        OptionError: `max_seconds` is too short to cut sensibly.
+    """
+    if max_seconds < 1.0:
+        raise OptionError(f"Windows of {max_seconds} s are too short.", hint="Allow at least 1 second.")
+    cutter = _Cutter(max_seconds, min_silence, min_speech, padding)
+    for samples, probabilities in detect(blocks):
+        for number, probability in enumerate(probabilities.tolist()):
+            yield from cutter.feed(samples[number * FRAME : (number + 1) * FRAME], probability)
+    yield from cutter.finish()
+
+
+class _Cutter:
+    """Holds the frames since the window that is open began, and lets go of all others."""
+
+    def __init__(self, max_seconds: float, min_silence: float, min_speech: float, padding: float) -> None:
+        self._machine = Hysteresis(silence=frames(min_silence), shortest=frames(min_speech))
+        self._pad = padded(padding, min_silence)
+        self._most = int(max_seconds * RATE)
+        self._held: list[NDArray[np.float32]] = []
+        self._likely: list[float] = []
+        self._first = 0  # number of the first frame held
+        self._used = 0  # sample up to which windows have been given out
+
+    def feed(self, samples: NDArray[np.float32], probability: float) -> Iterator[Window]:
+        self._held.append(samples)
+        self._likely.append(probability)
+        if found := self._machine.feed(probability):
+            yield self._window(found[0] * FRAME - self._pad, found[1] * FRAME + self._pad)
+        if self._machine.start is None:
+            self._forget(self._end - -(-self._pad // FRAME))
+        elif self._end * FRAME + self._pad + FRAME - self._begin(self._machine.start) > self._most:
+            cut = self._weakest()
+            yield self._window(self._begin(self._machine.start), cut * FRAME)
+            self._machine.cut(cut)
+            self._forget(cut)
+
+    def finish(self) -> Iterator[Window]:
+        if found := self._machine.finish():
+            yield self._window(found[0] * FRAME - self._pad, found[1] * FRAME + self._pad)
+
+    @property
+    def _end(self) -> int:
+        return self._first + len(self._held)
+
+    def _begin(self, frame: int) -> int:
+        return max(self._used, frame * FRAME - self._pad)
+
+    def _weakest(self) -> int:
+        """The frame of the last third where speech is least likely and quietest, over about 100 ms."""
+        count = self._most // FRAME // 3
+        likely = np.array(self._likely[-count:])
+        power = np.array([np.mean(np.square(held)) for held in self._held[-count:]])
+        level = 10 * np.log10(power + 1e-10)
+        strength = likely + (level - level.max()) / 40
+        smooth = np.convolve(strength, np.full(3, 1 / 3), "valid")
+        return self._end - count + 1 + int(np.argmin(smooth))
+
+    def _window(self, start: int, end: int) -> Window:
+        offset = self._first * FRAME
+        samples = np.concatenate(self._held)
+        start = max(start, self._used, offset)
+        end = min(end, offset + len(samples))
+        self._used = end
+        return Window(samples[start - offset : end - offset], start / RATE, end / RATE)
+
+    def _forget(self, frame: int) -> None:
+        gone = max(0, frame - self._first)
+        del self._held[:gone], self._likely[:gone]
+        self._first += gone

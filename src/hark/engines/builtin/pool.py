@@ -1,0 +1,193 @@
+"""Worker processes that recognise windows: started when needed, kept between calls, replaced when they die."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from hark.engines.builtin.worker import receive, send
+from hark.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Each worker holds its own model (about 110 MiB): many cores must not take all memory.
+_MOST = 8
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the work is no longer wanted
+    """The call this window belonged to was closed."""
+
+
+class Call:
+    """What one call has running, so that closing it ends the work at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._busy: set[_Worker] = set()
+
+    def stop(self) -> None:
+        """End the processes that work for this call; from now on it gets no others."""
+        with self._lock:
+            self._stopped = True
+            for worker in self._busy:
+                worker.process.kill()
+
+    def check(self) -> None:
+        """Go on only while the call is wanted.
+
+        Raises:
+            Stopped: the call is closed.
+        """
+        if self._stopped:
+            raise Stopped
+
+    @contextlib.contextmanager
+    def using(self, worker: _Worker) -> Iterator[None]:
+        """Tell that a worker works for this call.
+
+        Raises:
+            Stopped: the call is closed.
+        """
+        with self._lock:
+            self.check()
+            self._busy.add(worker)
+        try:
+            yield
+        except ModelError:
+            if self._stopped:
+                raise Stopped from None
+            raise
+        finally:
+            with self._lock:
+                self._busy.discard(worker)
+
+
+class Pool:
+    """At most `size` workers; `run` may be called from as many threads at once."""
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size or max(1, min(usable_cores(), _MOST))
+        self._free = threading.BoundedSemaphore(self.size)
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._owner = os.getpid()
+
+    @property
+    def mine(self) -> bool:
+        """False in a process forked from the one that made the pool: the workers are the parent's."""
+        return self._owner == os.getpid()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that are running now."""
+        with self._lock:
+            return [worker.process.pid for worker in self._all]
+
+    def run(self, samples: bytes, call: Call) -> list[list[Any]]:
+        """Recognise 16-bit samples; a worker that dies is replaced once.
+
+        Raises:
+            ModelError: the recogniser failed on these samples, twice if it crashed.
+            Stopped: the call was closed meanwhile.
+        """
+        with self._free:
+            try:
+                return self._once(samples, call)
+            except _CrashedError:
+                return self._once(samples, call)
+
+    def close(self) -> None:
+        """End all workers; new ones are started when next needed."""
+        if not self.mine:
+            return
+        with self._lock:
+            workers, self._all, self._idle = self._all, set(), []
+        for worker in workers:
+            worker.end()
+
+    def _once(self, samples: bytes, call: Call) -> list[list[Any]]:
+        call.check()
+        worker = self._take()
+        try:
+            with call.using(worker):
+                words = worker.recognise(samples)
+        except BaseException:
+            with self._lock:
+                self._all.discard(worker)
+            worker.end()
+            raise
+        with self._lock:
+            if worker in self._all:
+                self._idle.append(worker)
+        return words
+
+    def _take(self) -> _Worker:
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.process.poll() is None:
+                    return worker
+                self._all.discard(worker)
+                worker.end()
+            worker = _Worker()
+            self._all.add(worker)
+            return worker
+
+
+class _CrashedError(ModelError):
+    """A worker died, or said something that is no reply."""
+
+
+class _Worker:
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("worker.py")
+        # The same packages as here, also where they were put on the path by hand; -P keeps the script's folder off it.
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", str(script)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+            )  # fmt: skip
+        except OSError as error:
+            raise ModelError(f"The recogniser cannot be started: {error}.", hint="Run `hark doctor`.") from error
+
+        self._requests = cast("BinaryIO", self.process.stdin)
+        self._replies = cast("BinaryIO", self.process.stdout)
+
+    def recognise(self, samples: bytes) -> list[list[Any]]:
+        try:
+            send(self._requests, samples)
+            said = receive(self._replies)
+            found = None if said is None else json.loads(said)
+        except (OSError, ValueError):  # ValueError: closed meanwhile, or no JSON
+            found = None
+        if found is None:
+            raise _CrashedError("The recogniser (pocketsphinx) stopped unexpectedly.", hint="Run `hark doctor`.")
+        if isinstance(found, dict):
+            raise ModelError(f"The recogniser (pocketsphinx) failed: {found['error']}", hint="Run `hark doctor`.")
+        words: list[list[Any]] = found
+        return words
+
+    def end(self) -> None:
+        """Kill it and collect it: it holds nothing worth saving."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self._requests, self._replies):
+            with contextlib.suppress(OSError):  # what was not sent cannot be flushed any more
+                pipe.close()

@@ -1,0 +1,86 @@
+"""A process that recognises speech: windows come in on stdin, words go out on stdout, until stdin ends.
+
+pocketsphinx holds the interpreter's lock while it works, so only processes use several cores. This file is run as a
+script and imports nothing of hark, so that a worker is ready as soon as its model is read.
+
+A request is 4 bytes, the length in big-endian order, and as many bytes of 16-bit little-endian mono samples at 16 kHz.
+A reply is 4 bytes, the length, and as many bytes of JSON: a list of words, or an object with `error`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from pocketsphinx import Decoder
+
+LENGTH = struct.Struct(">I")
+SETTINGS: dict[str, Any] = {"loglevel": "FATAL", "lw": 8, "beam": 1e-60, "wbeam": 1e-40, "maxhmmpf": 60000}
+
+
+def main() -> None:
+    """Serve windows until there are no more."""
+    # Ctrl-C reaches the whole process group; whether the work is over is the parent's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests = os.fdopen(0, "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    # Nothing that a library prints may get between the replies.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        decoder = make_decoder()
+        while (samples := receive(requests)) is not None:
+            send(replies, json.dumps(reply(decoder, samples)).encode())
+    except BrokenPipeError:  # the parent is gone
+        os._exit(0)
+
+
+def make_decoder(**changes: Any) -> Decoder:
+    """The recogniser with hark's settings."""
+    from pocketsphinx import Decoder
+
+    return Decoder(**(SETTINGS | changes))
+
+
+def reply(decoder: Decoder, samples: bytes) -> list[list[Any]] | dict[str, str]:
+    """The words of a window, or what went wrong."""
+    try:
+        return decode(decoder, samples)
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def decode(decoder: Decoder, samples: bytes) -> list[list[Any]]:
+    """Recognise a window; each word as [text, first frame, last frame, acoustic score, LM score, LM order, posterior].
+
+    Frames are 10 ms; scores are probabilities as pocketsphinx gives them.
+    """
+    decoder.start_utt()
+    try:
+        decoder.process_raw(samples, no_search=False, full_utt=True)
+    finally:
+        decoder.end_utt()
+    return [[s.word, s.start_frame, s.end_frame, s.ascore, s.lscore, s.lback, s.prob] for s in decoder.seg() or ()]
+
+
+def receive(stream: BinaryIO) -> bytes | None:
+    """The next message; None when the other side is gone."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(head)
+    body = stream.read(length)
+    return body if len(body) == length else None
+
+
+def send(stream: BinaryIO, message: bytes) -> None:
+    """Write a message."""
+    stream.write(LENGTH.pack(len(message)) + message)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()
