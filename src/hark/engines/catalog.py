@@ -1,0 +1,196 @@
+"""From the name of a model to its engine: decided on this machine alone, before anything is loaded or fetched."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hark import settings
+from hark.engines import models
+from hark.errors import ModelBrokenError, ModelNotFoundError, UnsupportedError
+
+if TYPE_CHECKING:
+    from hark.engines.engine import Capabilities, Engine
+
+# kind: module, class. A kind in `_WEIGHTED` has weights: its class is made from a Model and tells, by
+# `capabilities(name, folder)`, what a folder of them can do; the others are made from nothing.
+KINDS = {
+    "builtin": ("hark.engines.builtin.engine", "Builtin"),
+    "echo": ("hark.engines.echo", "Echo"),
+    "faster-whisper": ("hark.engines.faster_whisper", "FasterWhisper"),
+}
+_WEIGHTED = frozenset({"faster-whisper"})
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can be opened.
+
+    Attributes:
+        name: how it is named to people; `resolve` takes it back.
+        kind: a key of `KINDS`.
+        folder: where its weights lie; None where there are none, or not yet.
+        can: what it can do.
+    """
+
+    name: str
+    kind: str
+    folder: Path | None
+    can: Capabilities
+
+    @property
+    def ready(self) -> bool:
+        """Can it be used without fetching anything?"""
+        return self.kind not in _WEIGHTED or self.folder is not None
+
+    @property
+    def megabytes(self) -> int | None:
+        """About how much has to be fetched before it can be used, in MB; None where it is here."""
+        size = None if self.ready else models.size_of(self.name)
+        return models.WHISPERS[size].megabytes if size else None
+
+    @property
+    def command(self) -> str:
+        """The command that brings what is missing; empty where nothing is."""
+        return "" if self.ready else f"hark models download {self.name}"
+
+
+def resolve(name: str) -> Model:
+    """Find the model of a name: a kind, a size of Whisper, a folder, or the name of a folder in the folder of models.
+
+    Raises:
+        ModelNotFoundError: there is no such model; the hint names what comes closest.
+        ModelBrokenError: the folder lacks a file.
+        UnsupportedError: the folder holds a kind of model that this version does not run.
+    """
+    if name in KINDS and name not in _WEIGHTED:
+        return Model(name, name, None, _class(name).can)
+    kind, _, rest = name.partition(":")
+    path = Path(rest if kind in _WEIGHTED and rest else name).expanduser()
+    if path.is_dir() and _is_path(str(path)):
+        return _of_folder(name, path)
+    size = models.size_of(name)
+    if size is not None:
+        return _of_size(size)
+    own = settings.current().models / name
+    if own.is_dir() and own in models.kept():
+        return _of_folder(name, own)
+    if path.is_dir():
+        return _of_folder(name, path)
+    raise _unknown(name)
+
+
+def open_engine(
+    model: Model, *, download: bool = False, device: str = "auto", progress: models.Progress | None = None
+) -> Engine:
+    """Make the engine of a model; its weights are loaded when it is first asked.
+
+    Args:
+        model: what `resolve` gave.
+        download: fetch the weights if they are not here.
+        device: `cpu`, `cuda`, or `auto` for the best there is.
+        progress: called with bytes so far and bytes in all while weights are fetched.
+
+    Raises:
+        ModelNotFoundError: the weights are not here, and were not to be fetched.
+        FetchError, OutputError: they could not be fetched, or not be written.
+    """
+    made: Any = _class(model.kind)
+    engine: Engine
+    if model.kind not in _WEIGHTED:
+        engine = made()
+        return engine
+    if model.folder is None and not download:
+        raise ModelNotFoundError(
+            f"The weights of {model.name} are not on this machine, and nothing is downloaded unless asked for.",
+            hint=f"`{model.command}` fetches them (about {model.megabytes} MB); so does --download.",
+        )
+    folder = model.folder or models.download(model.name, progress)
+    engine = made(model.name, folder, device=device)
+    return engine
+
+
+def listing() -> list[Model]:
+    """All models there are a name for: those that can be used now first, then what a download would bring."""
+    found = [resolve(kind) for kind in KINDS if kind not in _WEIGHTED]
+    sizes: dict[str, Model] = {}
+    for size, weights in models.WHISPERS.items():
+        if weights.repository not in sizes:
+            sizes[weights.repository] = _of_size(size)
+    known = {model.folder for model in sizes.values()}
+    for folder in models.kept():
+        if folder not in known:
+            try:
+                found.append(_of_folder(folder.name, folder))
+            except (ModelBrokenError, UnsupportedError):
+                continue  # not to be used, and `resolve` says why to whoever asks for it
+    return sorted([*found, *sizes.values()], key=lambda model: not model.ready)
+
+
+def _class(kind: str) -> type[Engine]:
+    module, name = KINDS[kind]
+    found: type[Engine] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _of_size(size: str) -> Model:
+    name = f"{models.PREFIX}:{size}"
+    folder = models.folder_of(size)
+    return Model(name, models.PREFIX, folder, _capabilities(models.PREFIX, name, folder))
+
+
+def _of_folder(name: str, folder: Path) -> Model:
+    """Tell from its files what kind of model a folder holds."""
+    if (folder / "model.bin").is_file() or not (folder / "config.json").is_file():
+        if not any((folder / file).is_file() for file in ("model.bin", "config.json")):
+            raise ModelNotFoundError(
+                f"The folder {folder} holds no model: neither model.bin nor config.json.",
+                hint="Name the folder of a CTranslate2 Whisper model, or see `hark models`.",
+            )
+        return Model(name, models.PREFIX, folder, _capabilities(models.PREFIX, name, folder))
+    raise _not_run_here(folder)
+
+
+def _capabilities(kind: str, name: str, folder: Path | None) -> Capabilities:
+    weighted: Any = _class(kind)
+    can: Capabilities = weighted.capabilities(name, folder)
+    return can
+
+
+def _not_run_here(folder: Path) -> UnsupportedError | ModelBrokenError:
+    import json
+
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        return ModelBrokenError(f"{folder / 'config.json'} cannot be read: {error}.")
+    if kind is None:
+        return ModelBrokenError(f"{folder / 'model.bin'} is missing.", hint="Copy or download the model again.")
+    return UnsupportedError(
+        f"{folder} holds a transformers model of the kind {kind!r}, which this version of hark does not run.",
+        hint="It runs Whisper in CTranslate2 form (ct2-transformers-converter makes it); see `hark models`.",
+    )
+
+
+def _is_path(name: str) -> bool:
+    """A plain word is a name first; what has a separator in it is a folder first."""
+    return any(separator in name for separator in (os.sep, os.altsep) if separator)
+
+
+def _unknown(name: str) -> ModelNotFoundError:
+    names = [
+        *(kind for kind in KINDS if kind not in _WEIGHTED),
+        *(f"{models.PREFIX}:{size}" for size in models.WHISPERS),
+    ]
+    names += [folder.name for folder in models.kept()]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    what = "There is no folder" if Path(name).is_absolute() or name.startswith((".", "~")) else "There is no model"
+    start = f"Did you mean {' or '.join(near)}? " if near else ""
+    return ModelNotFoundError(
+        f"{what} {name!r}.",
+        hint=f"{start}There is builtin, echo, {models.PREFIX}:SIZE (such as small), and the path of a model's folder.",
+    )
