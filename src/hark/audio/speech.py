@@ -24,6 +24,7 @@ RATE = 16000
 FRAME = 512  # samples of one probability: 32 ms
 _CONTEXT = 64  # samples of the frame before that the network sees again
 _BATCH = 64  # frames given at once; always as many, so that results do not depend on how the audio came in
+_LOUD, _FAINT = 0.25, 0.0025  # peaks: what the detector is given at least, and what is too faint to be amplified to it
 
 
 class Stretch(NamedTuple):
@@ -150,9 +151,18 @@ def speech(blocks: Iterable[NDArray[np.float32]], **options: float) -> Iterator[
 def detect(
     blocks: Iterable[NDArray[np.float32]],
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Blocks of any size as pieces of 64 frames with their probabilities; the last is shorter, not filled up."""
-    detector = SpeechDetector()
-    size = _BATCH * FRAME
+    """Blocks of any size as pieces of 64 frames with their probabilities; the last is shorter, not filled up.
+
+    The detector loses speech far below the level it learned on, so it hears quiet recordings amplified, by up to 40 dB.
+    """
+    detector, peak = SpeechDetector(), 0.0
+    for piece in _pieces(blocks, _BATCH * FRAME):
+        peak = max(0.9 * peak, float(np.abs(piece).max()), _FAINT)
+        found = detector.feed(piece * np.float32(max(1.0, _LOUD / peak)))
+        yield piece, found if len(piece) % FRAME == 0 else np.concatenate((found, detector.finish()))
+
+
+def _pieces(blocks: Iterable[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
     held, length = [np.zeros(0, np.float32)], 0
     for block in blocks:
         held.append(block)
@@ -160,11 +170,11 @@ def detect(
         if length >= size:
             joined = np.concatenate(held)
             for start in range(0, length - size + 1, size):
-                yield joined[start : start + size], detector.feed(joined[start : start + size])
+                yield joined[start : start + size]
             held, length = [joined[length - length % size :].copy()], length % size
     last = np.concatenate(held)
     if len(last):
-        yield last, np.concatenate((detector.feed(last), detector.finish()))
+        yield last
 
 
 def frames(seconds: float) -> int:
