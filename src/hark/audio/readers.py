@@ -1,0 +1,269 @@
+"""The two decoders behind one face: libsndfile (soundfile) and FFmpeg (PyAV), giving float32 blocks at native rate."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+import av
+import numpy as np
+import soundfile
+
+from hark.audio.arrays import to_float
+from hark.audio.claims import promised_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+BLOCK = 2**17  # samples of all channels in a block
+_UNKNOWN = 2**60  # libsndfile gives this many frames or more when a header does not say
+_MAX_GAP_SECONDS = 3600.0
+_MIN_GAP_SECONDS = 0.05
+
+# What FFmpeg may read. Everything that opens further files or addresses (hls, dash, concat, sdp, rtsp, image2, lavfi,
+# devices) is left out.
+DEMUXERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,ast,au,avi,caf,dsf,dts,dtshd,dv,eac3,flac,flv,gsm,iff,ircam,kux,latm,"
+    "live_flv,loas,matroska,webm,mlp,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,"
+    "qcp,rm,shn,sox,spdif,swf,tak,truehd,tta,voc,vqf,w64,wav,wsaud,wtv,wv,xwma,adx,aa,aea,act,bonk,hca,osq,qoa,rka"
+)
+
+
+class NoSoundError(Exception):
+    """The container holds no audio stream; raised inside `audio/` only."""
+
+
+class Reader(Protocol):
+    """An open recording.
+
+    Attributes:
+        rate, channels: native.
+        frames: how many the container says there are (None: it does not say).
+        firm: whether fewer decoded frames than `frames` mean that the file broke off.
+        trouble: what went wrong after some sound was decoded; empty when nothing did.
+    """
+
+    rate: int
+    channels: int
+    frames: int | None
+    firm: bool
+    trouble: str
+
+    def seek(self, frame: int) -> int:
+        """Go to a frame, or as far as can be done exactly; returns where reading goes on."""
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """(n, channels) blocks up to the end."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class SoundfileReader:
+    """Reads with libsndfile."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        promised = promised_frames(file)
+        file.seek(0)
+        self._file = file
+        self._sound = soundfile.SoundFile(file)
+        self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
+        counted = int(self._sound.frames)
+        self.frames: int | None = promised or (counted if 0 < counted < _UNKNOWN else None)
+        self.firm = self._sound.format != "OGG"
+        self.trouble = ""
+
+    def seek(self, frame: int) -> int:
+        """Go to a frame; sample-exact in every format, but in MP3 libmpg123 prints complaints after a jump."""
+        if self._sound.format == "MP3":
+            return 0
+        there = min(frame, int(self._sound.frames))
+        return int(self._sound.seek(there)) if self._sound.frames < _UNKNOWN else 0
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """(n, channels) blocks up to the end, or to where the file breaks off."""
+        size = max(256, BLOCK // self.channels)
+        while True:
+            # NaN marks what libsndfile did not fill when it fails in the middle of a block (a FLAC that breaks off).
+            block = np.full((size, self.channels), np.nan, np.float32)
+            try:
+                count = self._sound.buffer_read_into(block, dtype="float32")
+            except soundfile.LibsndfileError as error:
+                self.trouble = str(error.error_string)
+                filled = ~np.isnan(block[:, 0])
+                count = int(filled.argmin()) if not filled.all() else size
+                if self._sound.format != "FLAC":
+                    count = 0
+            if count:
+                yield block[:count]
+            if (self.trouble and count < size) or not count:
+                return
+
+    def close(self) -> None:
+        """Close the decoder and the file."""
+        self._sound.close()
+        self._file.close()
+
+
+class AvReader:
+    """Reads with FFmpeg, from a Python file only: FFmpeg itself opens nothing.
+
+    Raises:
+        NoSoundError: there is no audio stream. av.FFmpegError: FFmpeg cannot read it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        file.seek(0)
+        self._file = file
+        self._container = av.open(
+            file,
+            mode="r",
+            metadata_errors="replace",
+            container_options={"format_whitelist": DEMUXERS, "protocol_whitelist": "none"},
+            io_open=_refuse_to_open,
+        )
+        self.trouble = ""
+        try:
+            self._stream = _first_audio(self._container)
+            self._frames = self._decoded()
+            self._first = next(self._frames, None)
+        except BaseException:
+            self._container.close()
+            raise
+        context = self._stream.codec_context
+        # What the decoder gives counts, not the header: HE-AAC doubles its rate, parametric stereo its channels.
+        self.rate = int(self._first.sample_rate if self._first else context.sample_rate or 0)
+        self.channels = len(self._first.layout.channels) if self._first else int(context.channels)
+        self.frames, self.firm = self._claim()
+
+    def _claim(self) -> tuple[int | None, bool]:
+        stream, container = self._stream, self._container
+        if stream.duration and stream.time_base:
+            seconds, firm = float(stream.duration * stream.time_base), True
+        elif container.duration:
+            seconds, firm = container.duration / av.time_base, not container.streams.video
+        else:
+            return None, False
+        # These have no header that says how long they are; FFmpeg guesses from the bit rate.
+        guessed = container.format.name in (
+            "aac",
+            "ac3",
+            "eac3",
+            "amr",
+            "amrnb",
+            "amrwb",
+            "loas",
+            "latm",
+            "mpegts",
+            "mpeg",
+        )
+        if container.format.name == "mp3":
+            guessed = "Xing" not in _mp3_head(self._file) and "Info" not in _mp3_head(self._file)
+        return round(seconds * self.rate), firm and not guessed
+
+    def seek(self, frame: int) -> int:  # noqa: ARG002 - FFmpeg's seeking is not sample-exact
+        """Stay at the start: what comes before `frame` is decoded and dropped."""
+        return 0
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """(n, channels) blocks up to the end, gaps in the time stamps filled with silence."""
+        gathered: list[NDArray[np.float32]] = []
+        count, size = 0, max(256, BLOCK // self.channels)
+        for piece in self._timed():
+            gathered.append(piece)
+            count += len(piece)
+            if count >= size:
+                yield np.concatenate(gathered)
+                gathered, count = [], 0
+        if gathered:
+            yield np.concatenate(gathered)
+
+    def _timed(self) -> Iterator[NDArray[np.float32]]:
+        """Frames as samples; where the time stamps leave a gap (lost packets, a late start) there is silence."""
+        begin = (self._container.start_time or 0) / av.time_base
+        done = 0
+        frame = self._first
+        while frame is not None:
+            samples = _samples(frame)
+            if frame.sample_rate != self.rate:
+                self.trouble = f"its sample rate changes from {self.rate} to {frame.sample_rate} Hz"
+                return
+            if frame.pts is not None and frame.time_base:
+                gap = float(frame.pts * frame.time_base) - begin - done / self.rate
+                if _MIN_GAP_SECONDS < gap < _MAX_GAP_SECONDS:
+                    missing = round(gap * self.rate)
+                    done += missing
+                    yield from _silence(missing, self.channels)
+            done += len(samples)
+            yield _with_channels(samples, self.channels)
+            frame = next(self._frames, None)
+
+    def _decoded(self) -> Iterator[Any]:
+        """Decoded frames; a damaged packet is passed over (its time stays, as a gap)."""
+        damaged = 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                frames = packet.decode()
+            except av.error.InvalidDataError as error:
+                damaged += 1
+                if damaged > 1000:
+                    self.trouble = str(error.strerror)
+                    return
+                continue
+            except av.FFmpegError as error:
+                self.trouble = str(error.strerror)
+                return
+            yield from (frame for frame in frames if frame.samples)
+        if damaged > 1:
+            self.trouble = f"{damaged} damaged packets in it could not be decoded"
+
+    def close(self) -> None:
+        """Close the decoder and the file."""
+        with contextlib.suppress(av.FFmpegError):
+            self._container.close()
+        self._file.close()
+
+
+def _first_audio(container: Any) -> Any:
+    if not container.streams.audio:
+        raise NoSoundError
+    return container.streams.audio[0]
+
+
+def _refuse_to_open(url: str, _flags: int, _options: dict[str, str]) -> Any:
+    raise PermissionError(f"{url} is not opened: a recording may not name other files")
+
+
+def _mp3_head(file: BinaryIO) -> str:
+    at = file.tell()
+    file.seek(0)
+    head = file.read(2**16).decode("latin-1")
+    file.seek(at)
+    return head
+
+
+def _samples(frame: Any) -> NDArray[np.float32]:
+    given = frame.to_ndarray()
+    if not frame.format.is_planar:
+        given = given.reshape(-1, len(frame.layout.channels))
+        return to_float(given)
+    return to_float(given).T
+
+
+def _with_channels(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    if samples.shape[1] == channels:
+        return samples
+    mono = samples.mean(axis=1, dtype=np.float32, keepdims=True)
+    return np.repeat(mono, channels, axis=1)
+
+
+def _silence(frames: int, channels: int) -> Iterator[NDArray[np.float32]]:
+    size = max(256, BLOCK // channels)
+    for first in range(0, frames, size):
+        yield np.zeros((min(size, frames - first), channels), np.float32)
