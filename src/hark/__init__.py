@@ -1,1 +1,43 @@
-"""Ask a recording a question: audio and text in, text out, whatever model does the hearing."""
+"""Ask a recording a question: audio and text in, text out, whatever model does the hearing.
+
+```python
+import hark
+print(hark.load().ask("standup.flac", "What did they decide about the release?"))
+```
+"""
+
+from hark.answers.answer import Answer, Delta, Notice, Usage
+from hark.answers.transcript import Segment, Transcript, Word
+from hark.audio.audio import Audio
+from hark.conversation.conversation import Clip, Conversation, Message, Text
+from hark.engines.engine import Capabilities, Engine, Options
+from hark.errors import HarkError
+from hark.listener import Chat, Listener, load
+from hark.tasks import TASKS, Task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TASKS",
+    "Answer",
+    "Audio",
+    "Capabilities",
+    "Chat",
+    "Clip",
+    "Conversation",
+    "Delta",
+    "Engine",
+    "HarkError",
+    "Listener",
+    "Message",
+    "Notice",
+    "Options",
+    "Segment",
+    "Task",
+    "Text",
+    "Transcript",
+    "Usage",
+    "Word",
+    "__version__",
+    "load",
+]

@@ -88,7 +88,7 @@ def _over(settings: Settings, values: dict[str, Any], where: str) -> Settings:
             raise SettingsError(f"There is no setting {name!r} ({where}).", hint=f"Settings are {known}.")
         try:
             changes[name] = _value(value, getattr(settings, name))
-        except (TypeError, ValueError, KeyError) as error:
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
             raise SettingsError(f"The setting {name} cannot be {value!r} ({where}).") from error
     return replace(settings, **changes)
 

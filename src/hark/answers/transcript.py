@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hark.answers.answer import Notice, Usage
+    from hark.answers.answer import Answer, Notice, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,13 @@ class Transcript:
     language: str | None = None
     notices: tuple[Notice, ...] = ()
     usage: Usage | None = None
+
+    @classmethod
+    def of(cls, answer: Answer, duration: float) -> Transcript:
+        """Make it from a transcribing model's answer; text without times becomes one segment over the whole recording."""
+        whole = Segment(answer.text.strip(), 0.0, duration)
+        segments = answer.evidence or ((whole,) if whole.text else ())
+        return cls(segments, duration, answer.language, answer.notices, answer.usage)
 
     @property
     def text(self) -> str:

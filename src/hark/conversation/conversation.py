@@ -58,7 +58,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """An immutable list of messages; `say` and `hear` return longer ones."""
+    """An immutable list of messages; `say`, `with_prompt` and `reply` return longer ones."""
 
     messages: tuple[Message, ...] = ()
 
@@ -80,6 +80,13 @@ class Conversation:
                 "There is nothing to say: no audio and no text.", hint="Give audio, a prompt, or both."
             )
         return Conversation((*self.messages, Message("user", said)))
+
+    def with_prompt(self, prompt: str) -> Conversation:
+        """Add a prompt to the user's turn that waits for an answer, or begin such a turn with it."""
+        if not self.messages or self.messages[-1].role != "user":
+            return self.say(prompt)
+        last = self.messages[-1]
+        return Conversation((*self.messages[:-1], Message("user", (*last.parts, Text(prompt)))))
 
     def reply(self, text: str) -> Conversation:
         """Add the assistant's turn."""

@@ -1,1 +1,50 @@
-"""What people ask for by name."""
+"""What people ask for by name: each task is a prompt, for models that are asked in words.
+
+An engine that lists a task in its capabilities has a way of its own for it and does not see the prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A named question; `about` is one line for people."""
+
+    name: str
+    prompt: str
+    about: str
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("transcribe", "Transcribe the speech word for word. Write nothing else.", "what was said, word for word"),
+        Task(
+            "translate",
+            "Translate the speech into {language}. Write only the translation.",
+            "what was said, in another language",
+        ),
+        Task("summary", "Summarize the recording in a few sentences.", "the gist"),
+        Task(
+            "decisions",
+            "List the decisions that were made, one per line.",
+            "what was decided",
+        ),
+        Task(
+            "actions",
+            "List the action items, one per line, each with its owner and its deadline if they are named.",
+            "who has to do what by when",
+        ),
+        Task("intent", "What does the speaker want? Answer in one sentence.", "what the speaker wants"),
+        Task(
+            "sentiment",
+            "Is what the speaker says positive, negative or neutral? Say why in one sentence.",
+            "the mood of what was said",
+        ),
+        Task("uncertainty", "How sure is the speaker? Quote the words that show it.", "how sure the speaker is"),
+        Task("music", "What are the key and the tempo of this music?", "key and tempo of music"),
+        Task("sound", "Describe the sounds in this recording.", "what can be heard"),
+    )
+}

@@ -1,0 +1,27 @@
+# make demo: install hark and ask it about a recording.   make test: install what tests need and pass them.
+VENV ?= .venv
+TESTED ?= .venv-test
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/hark ask examples/standup.flac "Summarize key decisions and list action items with assignees."
+
+test: $(TESTED)/.installed
+	$(TESTED)/bin/python -m pytest -n auto
+
+lint: $(TESTED)/.installed
+	$(TESTED)/bin/ruff check
+	$(TESTED)/bin/ruff format --check
+	$(TESTED)/bin/mypy
+
+$(VENV)/.installed: pyproject.toml scripts/setup.sh
+	bash scripts/setup.sh $(VENV) -e .
+	@touch $@
+
+$(TESTED)/.installed: pyproject.toml tests/lock.txt scripts/setup.sh
+	bash scripts/setup.sh $(TESTED) -c tests/lock.txt -e '.[music,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(TESTED)

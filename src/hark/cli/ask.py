@@ -1,0 +1,204 @@
+"""`hark ask`, `hark run`, `hark chat`: questions about audio."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hark.answers.answer import Answer
+from hark.cli import options as o
+from hark.cli.show import error_values, notes, out, out_json, progress, reporting, show_error
+from hark.conversation.conversation import Conversation
+from hark.errors import ConversationError, HarkError
+from hark.listener import Chat, Listener, load, split_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def ask(
+    audio: Annotated[
+        list[str], typer.Argument(help="Files or URLs (- is stdin), then the prompt; without one: transcribe.")
+    ],
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", "-p", help="The prompt; then all arguments are audio.")
+    ] = None,
+    system: o.System = None,
+    task: o.Task = None,
+    model: o.Model = None,
+    download: o.Download = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    language: o.Language = None,
+    temperature: o.Temperature = None,
+    top_p: o.TopP = None,
+    max_new_tokens: o.MaxNewTokens = None,
+    beams: o.Beams = None,
+    seed: o.Seed = None,
+    stop: o.Stop = None,
+) -> None:
+    """Ask a question about one or several recordings."""
+    with reporting(as_json=as_json):
+        clips, asked = (audio, prompt) if prompt is not None else split_prompt(audio)
+        if not clips:
+            raise ConversationError(
+                f"There is no audio, only the prompt {asked!r}.",
+                hint='Give a file first: hark ask clip.flac "What is said?"',
+            )
+        conversation = Conversation.ask(tuple(o.audio(clip) for clip in clips), asked, system)
+        chosen = o.given(
+            task=task, language=language, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+            beams=beams, seed=seed, stop=stop,
+        )  # fmt: skip
+        with load(model, download=download) as listener:
+            answer = _answered(listener, conversation, chosen, quiet=quiet, live=not as_json)
+        if as_json:
+            out_json(answer.to_dict())
+
+
+def _answered(
+    listener: Listener, conversation: Conversation, chosen: dict[str, Any], *, quiet: bool, live: bool
+) -> Answer:
+    """Answer, the text shown as it is written if `live`, then the notes."""
+    deltas = listener.answer(conversation, **chosen)
+    collected = []
+    with progress(conversation.clips, quiet=quiet) as heard:
+        for delta in deltas:
+            collected.append(delta)
+            if delta.heard is not None:
+                heard(delta.heard)
+            if live and delta.text:
+                out(delta.text, end="")
+    answer = Answer.of(collected)
+    if live and not answer.text.endswith("\n"):
+        out("")
+    notes(answer.notices, quiet=quiet or not live)
+    return answer
+
+
+def run(
+    source: Annotated[str, typer.Argument(help="A file of JSON lines; - is stdin.")] = "-",
+    model: o.Model = None,
+    download: o.Download = False,
+) -> None:
+    """Answer JSON lines of the task's own schema, one JSON line each.
+
+    {"audio": ..., "text": ...} gives {"generated_text": ...}. A line that fails gives {"error": ...} and the rest goes on.
+    """
+    failed = False
+    with reporting(), load(model, download=download) as listener:
+        for line in _lines(source):
+            try:
+                out_json(_answer(listener, line).to_dict())
+            except HarkError as error:
+                failed = True
+                out_json(error_values(error))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _answer(listener: Listener, line: str) -> Answer:
+    try:
+        request = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ConversationError(f"The line is not JSON: {error}.") from error
+    return listener.respond(request)
+
+
+def _lines(source: str) -> Iterator[str]:
+    if source == "-":
+        lines = iter(sys.stdin)
+    else:
+        from pathlib import Path
+
+        try:
+            lines = iter(Path(source).read_text(encoding="utf-8").splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConversationError(f"{source} cannot be read: {error}.", hint="Give a file of JSON lines.") from error
+    return (line for line in lines if line.strip())
+
+
+_CHAT_HELP = """/add FILE   add a recording to what you ask next
+/clips      the recordings heard so far
+/reset      begin anew
+/quit       leave (or Ctrl-D)"""
+
+
+def chat(
+    audio: Annotated[list[str] | None, typer.Argument(help="Files or URLs to talk about.")] = None,
+    system: o.System = None,
+    model: o.Model = None,
+    download: o.Download = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Talk about recordings in the terminal, turn after turn; /help lists the commands."""
+    with reporting(), load(model, download=download) as listener:
+        waiting: list[Any] = [o.audio(clip) for clip in audio or []]
+        for clip in waiting:
+            clip.duration  # noqa: B018 - a file that cannot be read is told now, not after the first question
+        talk = listener.chat(system)
+        if sys.stdin.isatty():
+            _complete_file_names()
+            out("Ask about the recordings; /help lists the commands, Ctrl-D leaves.")
+        for line in _typed():
+            if line == "/reset":
+                talk, waiting = listener.chat(system), []
+            elif line.startswith("/"):
+                _command(line, waiting, talk)
+            else:
+                waiting = _turn(talk, waiting, line, quiet=quiet)
+
+
+def _turn(talk: Chat, waiting: list[Any], line: str, *, quiet: bool) -> list[Any]:
+    """Say one line with the clips that wait; gives the clips that still wait (all of them, if it failed)."""
+    asked = talk.conversation.say(*waiting, line)
+    try:
+        answer = _answered(talk.listener, asked, {}, quiet=quiet, live=True)
+    except HarkError as error:
+        show_error(error)
+        return waiting
+    except KeyboardInterrupt:
+        out("")
+        return waiting
+    talk.conversation = asked.reply(answer.text)
+    return []
+
+
+def _command(line: str, waiting: list[Any], talk: Chat) -> None:
+    name, _, rest = line.partition(" ")
+    if name == "/quit":
+        raise typer.Exit
+    if name == "/add" and rest.strip():
+        try:
+            clip = o.audio(rest.strip())
+            out(f"{clip.name}: {clip.duration:.1f} s")
+            waiting.append(clip)
+        except HarkError as error:
+            show_error(error)
+    elif name == "/clips":
+        for clip in (*talk.conversation.clips, *waiting):
+            out(f"{clip.name}: {clip.duration:.1f} s")
+    else:
+        out(_CHAT_HELP)
+
+
+def _typed() -> Iterator[str]:
+    while True:
+        try:
+            line = input("> " if sys.stdin.isatty() else "").strip()
+        except EOFError:
+            return
+        if line:
+            yield line
+
+
+def _complete_file_names() -> None:
+    try:
+        import readline
+    except ImportError:  # Python built without it: typing works, completion does not
+        return
+    readline.set_completer_delims(" \t\n")
+    readline.parse_and_bind("tab: complete")

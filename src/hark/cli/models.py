@@ -1,0 +1,110 @@
+"""`hark models`, `hark models download` and `hark doctor`: what can be used here, and whether it works."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hark.cli import options as o
+from hark.cli.show import console, out, out_json, reporting
+from hark.engines import catalog, models
+
+if TYPE_CHECKING:
+    from hark.engines.engine import Capabilities
+
+app = typer.Typer(help="What models can be used here, what each can do, what each needs.", invoke_without_command=True)
+
+
+@app.callback()
+def list_models(context: typer.Context, as_json: o.Json = False) -> None:
+    """List what models can be used here, what each can do, what each needs."""
+    if context.invoked_subcommand is not None:
+        return
+    with reporting(as_json=as_json):
+        found = catalog.listing()
+        if as_json:
+            out_json([_values(model) for model in found])
+            return
+        from rich.table import Table
+
+        table = Table(
+            "model", "here", "can", "languages", "times", "needs", box=None, pad_edge=False, header_style="bold"
+        )
+        for model in found:
+            needs = "" if model.ready else f"{model.megabytes} MB: {model.command}"
+            can = model.can
+            table.add_row(
+                model.name, "yes" if model.ready else "no", _does(can), _languages(can), can.timestamps, needs
+            )
+        console().print(table)
+
+
+def _values(model: catalog.Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "ready": model.ready,
+        "folder": str(model.folder) if model.folder else None,
+        "megabytes": model.megabytes,
+        "command": model.command or None,
+        "can": model.can.to_dict(),
+    }
+
+
+def _does(can: Capabilities) -> str:
+    return ", ".join([*(["any question"] if can.free_prompt else []), *sorted(can.tasks)])
+
+
+def _languages(can: Capabilities) -> str:
+    if can.languages is None:
+        return "any"
+    return " ".join(sorted(can.languages)) if len(can.languages) <= 3 else f"{len(can.languages)}"
+
+
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="Such as faster-whisper:small.", autocompletion=lambda: [])],
+    quiet: o.Quiet = False,
+) -> None:
+    """Download a model's weights into hark's folder of models."""
+    with reporting():
+        if quiet or not sys.stderr.isatty():
+            folder = models.download(name)
+        else:
+            folder = _download_with_bar(name)
+        out(str(folder))
+
+
+def _download_with_bar(name: str) -> Any:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console(stderr=True)) as bar:
+        task = bar.add_task(name, total=None)
+        return models.download(name, lambda done, size: bar.update(task, completed=done, total=size))
+
+
+def doctor(model: o.Model = None, as_json: o.Json = False) -> None:
+    """Check the install, the decoders and the model: two known clips are played through it."""
+    from hark.doctor import examine
+
+    failed = False
+    with reporting(as_json=as_json):
+        checks = []
+        for check in examine(model):
+            failed = failed or check.ok is False
+            checks.append(check)
+            if not as_json:
+                mark = {True: "ok  ", False: "FAIL", None: "--  "}[check.ok]
+                out(f"{mark} {check.name}: {check.detail}" + (f"\n     {check.hint}" if check.hint else ""))
+        if as_json:
+            out_json({"ok": not failed, "checks": [check.to_dict() for check in checks]})
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,153 @@
+"""`hark transcribe` and `hark translate`: recordings to text and subtitles."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hark.cli import options as o
+from hark.cli.show import error_values, notes, out, out_json, progress, reporting, show_error
+from hark.errors import HarkError, OptionError, OutputError
+from hark.listener import load
+
+if TYPE_CHECKING:
+    from hark.answers.transcript import Transcript
+
+Files = Annotated[list[str], typer.Argument(help="Files or URLs; - is stdin.")]
+Format = Annotated[
+    str | None, typer.Option("--format", "-f", help="txt, srt, vtt, tsv or json; else told by the output's ending.")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="A file; a folder if there are several recordings.")
+]
+Timestamps = Annotated[str | None, typer.Option("--timestamps", help="The finest times wanted: none, segment or word.")]
+
+
+def transcribe(
+    audio: Files,
+    form: Format = None,
+    output: Output = None,
+    model: o.Model = None,
+    download: o.Download = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    language: o.Language = None,
+    timestamps: Timestamps = None,
+    temperature: o.Temperature = None,
+    beams: o.Beams = None,
+) -> None:
+    """Write down what is said: text, subtitles or JSON."""
+    chosen = o.given(task="transcribe", language=language, timestamps=timestamps, temperature=temperature, beams=beams)
+    _write_all(audio, "json" if as_json else form, output, load_with=(model, download), quiet=quiet, chosen=chosen)
+
+
+def translate(
+    audio: Files,
+    to: Annotated[str, typer.Option("--to", help="Code of the language wanted.")] = "en",
+    form: Format = None,
+    output: Output = None,
+    model: o.Model = None,
+    download: o.Download = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    language: o.Language = None,
+    temperature: o.Temperature = None,
+    beams: o.Beams = None,
+) -> None:
+    """Write down what is said in another language, where the model translates."""
+    chosen = o.given(task="translate", to=to, language=language, temperature=temperature, beams=beams)
+    _write_all(audio, "json" if as_json else form, output, load_with=(model, download), quiet=quiet, chosen=chosen)
+
+
+def _write_all(
+    names: list[str],
+    form: str | None,
+    output: Path | None,
+    *,
+    load_with: tuple[str | None, bool],
+    quiet: bool,
+    chosen: dict[str, Any],
+) -> None:
+    """Transcribe each; what fails is told and the rest goes on."""
+    failed = 0
+    with reporting(as_json=form == "json"):
+        form = _form(form, output)
+        _check_output(output, several=len(names) > 1)
+        targets = _targets(names, form, output)
+        with load(load_with[0], download=load_with[1]) as listener:
+            for name, target in zip(names, targets, strict=True):
+                try:
+                    clip = o.audio(name)
+                    with progress([clip], quiet=quiet) as heard:
+                        transcript = listener.transcribe(clip, on_heard=heard, **chosen)
+                    if target is not None:
+                        transcript.save(target, form)
+                    else:
+                        _show(transcript, clip.name, form, several=len(names) > 1)
+                    notes(transcript.notices, quiet=quiet or (form == "json" and target is None))
+                except HarkError as error:
+                    failed += 1
+                    if form == "json" and output is None:
+                        out_json({"audio": name, **error_values(error)})
+                    show_error(error)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(transcript: Transcript, name: str, form: str, *, several: bool) -> None:
+    if form == "json":
+        out_json({"audio": name, **transcript.to_dict()})
+    elif form == "txt":
+        out((f"# {name}\n" if several else "") + _marked(transcript))
+    else:
+        out(transcript.to(form), end="")
+
+
+def _targets(names: list[str], form: str, output: Path | None) -> list[Path | None]:
+    """A file for each recording, all different; None for stdout."""
+    if output is None:
+        return [None] * len(names)
+    if len(names) == 1 and not output.is_dir():
+        return [output]
+    targets: list[Path | None] = []
+    for name in names:
+        stem = "stdin" if name == "-" else Path(name.rstrip("/")).stem
+        numbered = (output / f"{stem}{'' if n == 1 else f'-{n}'}.{form}" for n in itertools.count(1))
+        targets.append(next(target for target in numbered if target not in targets))
+    return targets
+
+
+def _marked(transcript: Transcript) -> str:
+    """Text for reading: one line a segment, words the model does not trust followed by `[?]`."""
+    lines = []
+    for segment in transcript.segments:
+        words = " ".join(f"{word.text}[?]" if word.unsure else word.text for word in segment.words)
+        lines.append(f"[?] {segment.text}" if segment.unsure else words or segment.text)
+    return "\n".join(lines)
+
+
+def _form(form: str | None, output: Path | None) -> str:
+    from hark.answers.subtitles import FORMATS
+
+    chosen = form or (output.suffix[1:].lower() if output is not None and output.suffix else "txt")
+    if chosen not in FORMATS:
+        raise OptionError(f"There is no format {chosen!r}.", hint=f"Formats are {', '.join(FORMATS)}.")
+    return chosen
+
+
+def _check_output(output: Path | None, *, several: bool) -> None:
+    """Find out before the work, not after it, that there is nowhere to write to."""
+    if output is None:
+        return
+    if several:
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{output} is no folder and cannot be made one: {error.strerror}.") from error
+    elif not output.parent.is_dir():
+        raise OutputError(
+            f"There is no folder {output.parent} to write {output.name} into.", hint=f"mkdir -p {output.parent}"
+        )

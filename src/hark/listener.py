@@ -1,0 +1,218 @@
+"""The whole flow on one screen: load a model, and hold it: ask, stream, chat, transcribe, translate."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Self
+
+from hark.answers.answer import Answer, Delta
+from hark.answers.transcript import Transcript
+from hark.audio.audio import Audio
+from hark.conversation.conversation import Conversation
+from hark.conversation.huggingface_wire import read_request
+from hark.conversation.messages import read_messages
+from hark.engines.catalog import open_engine, resolve
+from hark.engines.engine import Capabilities, Engine, Options, check
+from hark.errors import OptionError
+from hark.tasks import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+def load(model: str | None = None, **how: Any) -> Listener:
+    """Load a model by name or folder and return what answers questions with it.
+
+    Without a name it is the one in `HARK_MODEL`, else in the settings file, else `builtin`, the offline default.
+    Nothing is downloaded unless `download=True`. Weights are read when they are first needed.
+
+    Raises:
+        ModelNotFoundError: there is no such model on this machine.
+        MissingExtraError: its packages are not installed.
+    """
+    from hark.settings import current
+
+    return Listener(open_engine(resolve(model or current().model), **how))
+
+
+class Listener:
+    """One loaded model: what people hold."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def can(self) -> Capabilities:
+        """What the model can do."""
+        return self.engine.can
+
+    def ask(self, audio: Any, prompt: str | None = None, *, system: str | None = None, **options: Any) -> Answer:
+        """Ask about audio; without a prompt, transcribe it.
+
+        Args:
+            audio: anything `Audio.of` takes, a list of such, a `Conversation`, or a list of chat messages.
+            prompt: the question.
+            system: a system prompt, where the model follows one.
+            options: fields of `hark.Options`, such as `task`, `language`, `max_new_tokens`.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            UnsupportedError: the model cannot do it; the hint says what can.
+            OptionError: there is no such option, or its value is wrong.
+        """
+        return Answer.of(self.stream(audio, prompt, system=system, **options))
+
+    def stream(
+        self, audio: Any, prompt: str | None = None, *, system: str | None = None, **options: Any
+    ) -> Iterator[Delta]:
+        """Like `ask`, step by step; closing the iterator stops the model."""
+        return self.answer(_conversation(audio, prompt, system), **options)
+
+    def answer(self, conversation: Conversation, **options: Any) -> Iterator[Delta]:
+        """Answer a conversation, step by step; everything else comes through here."""
+        conversation, chosen = _worded(conversation, Options.of(**options), self.engine.can)
+        check(self.engine.name, self.engine.can, conversation, chosen)
+        return self.engine.generate(conversation, chosen)
+
+    def __call__(self, request: Any, **options: Any) -> Any:
+        """Serve requests of Hugging Face's audio-text-to-text task, in exactly its schema.
+
+        `{"audio", "text"}` or a list of chat messages gives `{"generated_text"}`; `{"inputs", "parameters"}` gives
+        `[{"generated_text"}]`; a list of requests gives a list of results.
+        """
+        if isinstance(request, list) and not _is_messages(request):
+            return [self(item, **options) for item in request]
+        result = {"generated_text": self.respond(request, **options).text}
+        return [result] if "inputs" in request else result
+
+    def respond(self, request: Any, **options: Any) -> Answer:
+        """Answer one request of the task (or a list of chat messages) with all that is known about the answer."""
+        conversation, parameters = read_request({"messages": request} if isinstance(request, list) else request)
+        return Answer.of(self.answer(conversation, **{**parameters, **options}))
+
+    def chat(self, system: str | None = None) -> Chat:
+        """Begin a conversation of several turns."""
+        return Chat(self, system)
+
+    def transcribe(self, audio: Any, *, on_heard: Callable[[float], None] | None = None, **options: Any) -> Transcript:
+        """Write down what is said, with times where the model gives them.
+
+        Args:
+            audio: anything `Audio.of` takes.
+            on_heard: called with the seconds heard so far, for a progress bar.
+            options: fields of `hark.Options`, such as `language`, `timestamps`.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            UnsupportedError: the model gives no transcript, or not the times or language wanted.
+        """
+        clip = Audio.of(audio)
+        deltas = self.stream(clip, task=options.pop("task", "transcribe"), **options)
+        answer = Answer.of(_watched(deltas, on_heard) if on_heard else deltas)
+        return Transcript.of(answer, answer.usage.audio_seconds or clip.duration)
+
+    def translate(self, audio: Any, to: str = "en", **options: Any) -> Transcript:
+        """Write down what is said in another language (a code such as `en`); else like `transcribe`.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            UnsupportedError: the model cannot translate into that language.
+        """
+        return self.transcribe(audio, task="translate", to=to, **options)
+
+    def close(self) -> None:
+        """Let go of processes and memory the model holds."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Listener({self.engine.name!r})"
+
+
+class Chat:
+    """A conversation of several turns with one model; audio can be added in any turn."""
+
+    def __init__(self, listener: Listener, system: str | None = None) -> None:
+        self.listener = listener
+        messages = [{"role": "system", "content": system}] if system else []
+        self.conversation = read_messages(messages) if messages else Conversation()
+
+    def say(self, *parts: Any, **options: Any) -> Answer:
+        """Say something, audio and a prompt last, and return the answer; see `split_prompt` for what is what."""
+        return Answer.of(self.stream(*parts, **options))
+
+    def stream(self, *parts: Any, **options: Any) -> Iterator[Delta]:
+        """Like `say`, step by step; the turn joins the conversation when its answer is complete."""
+        audio, prompt = split_prompt(parts)
+        asked = self.conversation.say(*(Audio.of(item) for item in audio), *([prompt] if prompt else []))
+        text = []
+        deltas = self.listener.answer(asked, **options)
+        with contextlib.closing(deltas):  # type: ignore[type-var]
+            for delta in deltas:
+                text.append(delta.text)
+                yield delta
+        self.conversation = asked.reply("".join(text))
+
+
+def split_prompt(parts: Any) -> tuple[list[Any], str | None]:
+    """Tell audio from a prompt: the last part is the prompt if it is text that names no audio.
+
+    Text names audio if it is a URL, a data URI, `-`, an existing file, or one word that ends like a file name.
+    """
+    parts = list(parts)
+    if parts and isinstance(parts[-1], str) and not names_audio(parts[-1]):
+        return parts[:-1], parts[-1]
+    return parts, None
+
+
+def names_audio(text: str) -> bool:
+    """Does this text name audio rather than ask something?"""
+    import os
+    import re
+
+    if text == "-" or re.match(r"(?:https?|file|data):\S", text, re.IGNORECASE):
+        return True
+    if re.fullmatch(r"\S*[^\s.]\.[A-Za-z][A-Za-z0-9]{1,4}", text):
+        return True
+    return len(text) < 4096 and "\0" not in text and os.path.exists(text)
+
+
+def _watched(deltas: Iterable[Delta], on_heard: Callable[[float], None]) -> Iterator[Delta]:
+    for delta in deltas:
+        if delta.heard is not None:
+            on_heard(delta.heard)
+        yield delta
+
+
+def _conversation(audio: Any, prompt: str | None, system: str | None) -> Conversation:
+    if isinstance(audio, Conversation):
+        return audio.with_prompt(prompt) if prompt else audio
+    if _is_messages(audio):
+        conversation = read_messages(audio)
+        return conversation.with_prompt(prompt) if prompt else conversation
+    items = audio if isinstance(audio, list) else [audio]
+    return Conversation.ask(tuple(Audio.of(item) for item in items), prompt, system)
+
+
+def _is_messages(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and "role" in value[0]
+
+
+def _worded(conversation: Conversation, options: Options, can: Capabilities) -> tuple[Conversation, Options]:
+    """Put a task into words for a model that has no way of its own for it; no prompt at all means transcribe."""
+    from dataclasses import replace
+
+    task = options.task
+    if task is None and not conversation.prompt.strip():
+        task = "transcribe"
+    if task is None or task in can.tasks or not can.free_prompt:
+        return conversation, replace(options, task=task)
+    if task not in TASKS:
+        raise OptionError(f"There is no task {task!r}.", hint=f"Tasks are {', '.join(TASKS)}.")
+    prompt = TASKS[task].prompt.format(language=options.to or "en")
+    return conversation.with_prompt(prompt), replace(options, task=None, to=None)

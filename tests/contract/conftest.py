@@ -1,0 +1,33 @@
+"""Every engine, made ready for the promises of `test_promises.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ENGINES = ("builtin", "echo", "faster-whisper")
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def model(request: pytest.FixtureRequest) -> str:
+    """The name or folder of a model of each engine; weights are tiny, random and made here."""
+    if request.param == "faster-whisper":
+        folder: Path = request.getfixturevalue("tiny_whisper")
+        return str(folder)
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def listener(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[hark.Listener]:
+    """One loaded model of each engine, shared by all promises."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARK_SETTINGS", str(tmp_path_factory.mktemp("settings") / "settings.toml"))
+        with hark.load(model) as loaded:
+            yield loaded
