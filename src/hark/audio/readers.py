@@ -61,6 +61,13 @@ class Reader(Protocol):
         """Let go of the file."""
 
 
+class _Straight(soundfile.SoundFile):  # type: ignore[misc]
+    """Reads straight on: soundfile would seek after each block, which damages MP3 (libmpg123 loses its reservoir)."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 class SoundfileReader:
     """Reads with libsndfile."""
 
@@ -68,7 +75,7 @@ class SoundfileReader:
         promised = promised_frames(file)
         file.seek(0)
         self._file = file
-        self._sound = soundfile.SoundFile(file)
+        self._sound = _Straight(file)
         self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
         counted = int(self._sound.frames)
         self.frames: int | None = promised or (counted if 0 < counted < _UNKNOWN else None)

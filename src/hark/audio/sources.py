@@ -17,6 +17,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from hark import settings
 from hark.audio import sniff
+from hark.audio.addresses import shown
 from hark.errors import AudioEmptyError, AudioError, AudioNotFoundError, AudioTooLargeError, AudioUnreadableError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class UrlSource(FileSource):
 
     def __init__(self, url: str, name: str | None = None) -> None:
         self.url = url
-        self.name = name or url
+        self.name = name or shown(url)
         self._lock = threading.Lock()
         self._fetched = False
 
