@@ -1,0 +1,282 @@
+"""Who is to do what, by the words of a sentence: "daniel will fix", "can you ask", "please send"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from hark.engines.builtin.deadlines import deadline
+from hark.engines.builtin.names import EVERYBODY, GROUPS, MAYBE_NAMES, NAMES, NOBODY
+from hark.engines.builtin.words import STOP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hark.engines.builtin.sentences import Sentence
+
+# Who, then a word of duty, then a verb. The verb decides whether it is work or only talk.
+_DUTY = re.compile(
+    r"\b(?P<duty>(?:(?:will|shall)|(?:is|are|am) going to|needs? to|ha(?:s|ve) to|ha(?:s|ve) got to|must|should|"
+    r"ought to|"
+    r"(?:is|are|am) supposed to|(?:promised|agreed|offered|volunteered|promise|offer|volunteer) to)"
+    r"(?: (?:also|then|now|please|just|still|probably|all|both))*)"
+    r" (?P<verb>(?!not\b)[a-z]+)"
+)
+_REQUEST = re.compile(
+    r"\b(?:can|could|would|will) (?P<who>you|someone|somebody|anyone|anybody)(?: please)? (?P<verb>[a-z]+)"
+)
+_PLEASE = re.compile(r"\bplease (?:(?P<who>[a-z]+) )?(?P<verb>[a-z]+)")
+_LET_ME = re.compile(r"\blet me (?P<verb>[a-z]+)")
+_CHARGE = re.compile(
+    r"\b(?:is|are|am|will be) (?:responsible for|in charge of|taking care of|assigned to) (?:the )?(?P<verb>[a-z]+)"
+)
+_ITEM = re.compile(
+    r"\b(?:action items?|action points?|to ?dos?|next steps?)(?: (?:for|is for|goes to) (?P<who>[a-z]+))?(?: (?:is|"
+    r"are))?"
+    r"(?: (?:to|that))? (?P<verb>[a-z]+)"
+)
+
+# Verbs after which nothing is promised or asked: states, feelings, talk about talking.
+_NO_WORK = frozenset(
+    """be become begin believe belong care come cost depend die disagree eat enjoy exist fall feel forget get_up go
+    happen     hate have hear hope imagine keep know laugh leave lie like listen live look lose love matter mean
+    mind miss need never     not notice rain realise realize regret remain remember rest say see seem sit sleep
+    smile snow stand start stay suffer     suppose talk think understand wait want win wish wonder admit agree
+    always only probably discuss decide also been hang     appreciate continue stop tell_you welcome thank bet guess
+    promise assume excuse let ask_myself retire increase     decrease continue rise grow cry work run speak pass
+    repeat_that quit survive travel excuse join""".split()
+)
+# Of these, some are work when something follows: "go to the bank", "talk to marketing", "join the call".
+_WORK_WITH = re.compile(
+    r"(?:talk|speak) (?:to|with) (?!you\b|each\b|me\b|us\b)|have (?:the|a) .* ready|look (?:into|after|for|at the)|"
+    r"run (?:the|a|some|all)|work (?:on|out)|start (?:the|a|on)|repeat the|stop (?:the|using)|"
+    r"go (?:to|through|over) the|ask |keep (?:the|an eye)|pass (?:the|this|that|it) |continue (?:the|with the|to)|"
+    r"be (?:responsible for|in charge of|sending|preparing|writing|handling|fixing|doing|working on|leading|"
+    r"organi[sz]ing)|"
+    r"decide (?:on|about|which|whether)|join the|get (?!up|old|there|here|better|worse|tired|used)|discuss .* with |"
+    r"increase the"
+)
+# What "I" and "we" say of themselves must be work plainly; anyone may say "I will cry".
+WORK = frozenset(
+    """add adjust analyse analyze announce apply approve arrange ask assemble assign attach audit back backup bake book
+    bring build buy calculate calibrate call cancel change charge check choose clean clear collect compare complete
+    configure confirm connect contact coordinate copy correct create cut debug deal decorate define delete deliver
+    deploy     design develop document download draft draw drive edit email evaluate examine explain export extend
+    fetch figure file     fill find finish fix follow forward gather get give handle help hire implement improve
+    inform inspect install     integrate interview investigate invite label look maintain make mail measure merge
+    migrate monitor move notify offer     order organise organize pack paint patch pay phone pick plan post prepare
+    present print process produce provide     publish purchase push put reach rebuild record recruit refactor refill
+    register release remind remove rename renew rent     repair repeat replace reply report request research reserve
+    reset resolve respond restart restore return review revise     rewrite rotate run scan schedule search sell send
+    separate set setup share ship show sign solve sort speak store study     submit supply take talk tell test track
+    train transfer translate type update upgrade upload verify visit wash write     work double ping sync circulate
+    compile cover drop""".split()
+)
+_HARMLESS_REQUESTS = frozenset(
+    "hear see believe imagine tell repeat say explain guess feel help understand stop".split()
+)
+_OPENING = frozenset(
+    "start begin say tell see think introduce add explain know ask finish just go be guess show".split()
+)
+_SUBJECTS = frozenset("i we you he she they".split())
+_LEAD = frozenset("and so then okay ok but also well now that think said says because yes yeah right".split())
+_DETERMINERS = frozenset(
+    "the a an this that these those my your our their his her its some every each no all any".split()
+)
+_CONDITION = frozenset("if when unless whether what how why where which who until before as wish hope".split())
+_NO_NAMES = frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
+    "september october november december english french german".split()
+)
+_TO_LISTENERS = re.compile(
+    r"(?:give|show|ask|call|take|explain|bring|repeat) (?:you|a (?:break|look|moment|seat)|it a|an example)\b"
+)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who is to do it: words `start` to the duty in the plain text; `named` where it is a name or a group."""
+
+    text: str
+    start: int
+    kind: Literal["name", "group", "speaker", "all", "listener", "third", "nobody", "unknown"]
+
+    @property
+    def named(self) -> bool:
+        """Whether the words tell who it is."""
+        return self.kind in ("name", "group", "unknown")
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Somebody's task, which starts at `verb` in the plain text of the sentence."""
+
+    owner: Owner
+    verb: int
+
+
+def duties(sentence: Sentence) -> tuple[Duty, ...]:
+    """All duties in a sentence, in order of their verbs; where two patterns meet in one verb, the named owner stays."""
+    found: dict[int, Duty] = {}
+    for duty in _all(sentence):
+        if duty.verb not in found or (duty.owner.named and not found[duty.verb].owner.named):
+            found[duty.verb] = duty
+    return tuple(found[verb] for verb in sorted(found))
+
+
+def _all(sentence: Sentence) -> Iterator[Duty]:
+    said = sentence.plain
+    yield from _requests(sentence)
+    if sentence.asks:
+        return
+    for match in _DUTY.finditer(said):
+        owner = owner_before(sentence, match.start())
+        if owner and _is_work(owner, match["duty"], said[match.start("verb") :]):
+            yield Duty(owner, match.start("verb"))
+    for match in _CHARGE.finditer(said):
+        owner = owner_before(sentence, match.start())
+        if owner and owner.kind in ("name", "group", "speaker"):
+            yield Duty(owner, match.start("verb"))
+    for match in _LET_ME.finditer(said):
+        if match["verb"] in WORK and match["verb"] not in _OPENING:
+            yield Duty(Owner(_speaker(sentence), match.start(), "speaker"), match.start("verb"))
+    if (item := _ITEM.search(said)) and not _DUTY.search(said) and item["verb"] not in STOP | _NO_WORK:
+        who = item["who"] if item["who"] in NAMES | GROUPS else None
+        owner = Owner(who.title(), item.start(), "name") if who else Owner("someone", item.start(), "nobody")
+        yield Duty(owner, item.start("verb"))
+
+
+def _requests(sentence: Sentence) -> Iterator[Duty]:
+    said = sentence.plain
+    for match in _REQUEST.finditer(said):
+        name = owner_before(sentence, match.start())
+        if name and name.kind != "name":
+            name = None
+        verb, phrase = match["verb"], said[match.start("verb") :]
+        if verb in _HARMLESS_REQUESTS or not (_works(phrase) if name else verb in WORK):
+            continue
+        listener = match["who"] == "you"
+        yield Duty(
+            name or Owner(match["who"], match.start(), "listener" if listener else "nobody"), match.start("verb")
+        )
+    for match in _PLEASE.finditer(said):
+        yield from _please(sentence, match)
+    told = re.match(
+        r"(?:(?:and|so|then|okay|ok|also|now|well) )*(?P<who>[a-z]+) (?P<verb>[a-z]+) (?:the|a|an|this|that|us|me|our|"
+        r"your|all)\b",
+        said,
+    )
+    if told and told["who"] in NAMES and told["verb"] in WORK:
+        yield Duty(Owner(told["who"].title(), told.start("who"), "name"), told.start("verb"))
+
+
+def _please(sentence: Sentence, match: re.Match[str]) -> Iterator[Duty]:
+    said = sentence.plain
+    before = owner_before(sentence, match.start())
+    if match["who"] and (match["who"] in NAMES or match["who"] in MAYBE_NAMES):
+        owner, verb = Owner(match["who"].title(), match.start(), "name"), match.start("verb")
+    else:
+        verb = match.start("who") if match["who"] else match.start("verb")
+        known = before if before and before.kind in ("name", "group") else None
+        owner = known or Owner("you", match.start(), "listener")
+    first = said[verb:].split(" ", 1)[0]
+    if first in _HARMLESS_REQUESTS or first in _OPENING - {"ask", "finish", "introduce", "add"}:
+        return
+    if first in WORK or (owner.named and _works(said[verb:]) and first not in STOP):
+        yield Duty(owner, verb)
+
+
+def _works(phrase: str) -> bool:
+    """Whether a verb and what follows is something that gets done, rather than a state, a feeling or talk."""
+    verb = phrase.split(" ", 1)[0]
+    return bool(_WORK_WITH.match(phrase)) or verb not in _NO_WORK
+
+
+def _is_work(owner: Owner, duty: str, phrase: str) -> bool:
+    if _TO_LISTENERS.match(phrase) or not _works(phrase):
+        return False
+    plainly = phrase.split(" ", 1)[0] in WORK or bool(_WORK_WITH.match(phrase))
+    if owner.kind in ("all", "third") and duty.startswith(("agreed", "promised", "offered")):
+        return False  # told of the past: a decision, or a story
+    soft = duty.startswith(("should", "ought"))
+    dated = deadline(phrase) is not None
+    match owner.kind:
+        case "name" | "group":
+            return plainly or not soft
+        case "speaker" | "all" | "nobody":
+            return plainly and (dated or not soft)
+        case "third":
+            return plainly and (dated or not duty.startswith(("will", "shall", "should", "ought")))
+        case _:
+            return plainly and dated
+
+
+def owner_before(sentence: Sentence, at: int) -> Owner | None:
+    """Who stands right before a place in the plain text; None where it is a thing, or only a condition."""
+    said = sentence.plain
+    words = said[:at].split()
+    if not words:
+        return None
+    first = _owner_words(sentence, words)
+    start = len(" ".join(words[:first])) + (1 if first else 0)
+    if first == len(words) or (first and words[first - 1] in _CONDITION):
+        return None
+    last = words[-1]
+    if first == len(words) - 1 and last in ("i", "we", "he", "she", "they", "us", "you"):
+        kinds: dict[str, Any] = {"i": "speaker", "we": "all", "us": "all", "you": "listener"}
+        kind = kinds.get(last, "third")
+        return Owner(_speaker(sentence) if kind == "speaker" else last, start, kind)
+    if last in NOBODY | EVERYBODY:
+        return Owner(last, start, "nobody" if last in NOBODY else "all")
+    text = sentence.original(start, at - 1)
+    if last in GROUPS:
+        return Owner(text, start, "group")
+    named = last in NAMES or last in MAYBE_NAMES or last == "you" or _capital(sentence, start)
+    name = re.sub(r",? you$", "", text)
+    return Owner(name.title() if name.islower() else name, start, "name" if named else "unknown")
+
+
+def _owner_words(sentence: Sentence, words: list[str]) -> int:
+    """Where the words that name the owner begin; `len(words)` where the last word names nobody."""
+    last, first = words[-1], len(words) - 1
+    if last == "you" and first and words[first - 1] in NAMES:
+        return first
+    if last in ("i", "we", "he", "she", "they", "you") or last in NOBODY | EVERYBODY:
+        return first
+    if last in GROUPS:
+        while first and len(words) - first < 3 and words[first - 1] not in STOP | _LEAD:
+            first -= 1
+        return first - 1 if first and words[first - 1] in ("the", "our", "your") else first
+    if not last.isalpha() or last in STOP or last in _NO_NAMES:
+        return len(words)
+    if not _is_name(sentence, words, first):
+        alone = not first or words[first - 1] in _LEAD
+        return first if alone else len(words)
+    while first and (
+        _is_name(sentence, words, first - 1)
+        or (first > 1 and words[first - 1] == "and" and _is_name(sentence, words, first - 2))
+    ):
+        first -= 1
+    return first
+
+
+def _is_name(sentence: Sentence, words: list[str], i: int) -> bool:
+    if words[i] in NAMES:
+        return True
+    if i and words[i - 1] in _DETERMINERS:
+        return False
+    if words[i] in MAYBE_NAMES:
+        return True
+    return i > 0 and _capital(sentence, len(" ".join(words[:i])) + 1) and words[i] not in STOP | _NO_NAMES
+
+
+def _capital(sentence: Sentence, start: int) -> bool:
+    if not start or sentence.text.isupper():
+        return False
+    word = sentence.original(start, start + 1)
+    return word[:1].isupper() and word[1:].islower()
+
+
+def _speaker(sentence: Sentence) -> str:
+    return sentence.speaker or "I (the speaker)"
