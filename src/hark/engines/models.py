@@ -51,6 +51,14 @@ WHISPERS = {
     "turbo": Weights("mobiuslabsgmbh/faster-whisper-large-v3-turbo", 1620),
 }
 
+# Those of `faster_whisper.tokenizer`, held equal by the same test; `yue` came with large-v3.
+_CODES = """
+    af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy
+    id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru
+    sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue zh
+"""
+LANGUAGES = frozenset(_CODES.split())
+
 
 def size_of(name: str) -> str | None:
     """The size of Whisper that a name means: `faster-whisper:small.en`, `whisper-small`, a hub id; None for no Whisper.
