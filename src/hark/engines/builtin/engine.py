@@ -1,0 +1,192 @@
+"""The offline default: pocketsphinx hears, answers are quoted from the transcript, signals are measured."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from hark.answers.answer import Delta, Notice, Usage
+from hark.answers.transcript import Segment, Transcript
+from hark.engines.engine import Capabilities, Engine, Options
+from hark.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hark.audio.audio import Audio
+    from hark.conversation.conversation import Conversation
+    from hark.engines.builtin.router import Request
+
+_REMEMBERED = 16  # transcripts kept, so that one recording is heard once for many questions
+
+_MEASURED = frozenset({"music", "sound"})  # jobs done on the signal, without a transcript
+_METHOD = Notice(
+    "method",
+    "Heard offline by pocketsphinx (English); answers are quoted from the transcript or measured, never written. "
+    "A larger model, such as faster-whisper:small for transcripts, does better: see `hark models`.",
+)
+_NO_SYSTEM = Notice("method", "The system prompt was not used: the offline default follows none.")
+
+
+class Builtin(Engine):
+    """Answers about English speech, music and sounds with nothing but what is installed."""
+
+    name = "builtin"
+    can = Capabilities(
+        free_prompt=True,
+        tasks=frozenset(
+            "transcribe summary decisions actions intent sentiment uncertainty music sound".split(),
+        ),
+        options=frozenset({"language"}),
+        system_prompt=True,  # taken, and said not to be used: conversations that carry one still work
+        several_clips=True,
+        several_turns=True,
+        timestamps="word",
+        languages=frozenset({"en"}),
+        batch_exact=True,
+        streams=True,
+    )
+
+    def __init__(self) -> None:
+        from hark.engines.builtin.recognise import Recogniser
+
+        self._recogniser = Recogniser()
+        self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def generate(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
+        """Hear the clips that were not heard before, then answer.
+
+        Raises:
+            UnsupportedError: the prompt asks for what quoting and measuring cannot give.
+            MissingExtraError: key and tempo were asked for without the extra `music`.
+        """
+        from hark.engines.builtin.router import route
+
+        request = route(conversation.prompt, options.task)
+        if request.refusal:
+            raise UnsupportedError(request.refusal.reason, hint=request.refusal.instead)
+        yield Delta(notices=(_METHOD, *([_NO_SYSTEM] if conversation.system else [])))
+        if request.jobs == ("transcribe",) and not request.times:
+            yield from self._transcribe(conversation, options)
+        else:
+            yield from self._reply(conversation, request)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._recogniser.close()
+
+    def _transcribe(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
+        """What is said in each clip of the turn, segment by segment, as it is recognised."""
+        clips = _asked(conversation)
+        seconds = 0.0
+        for number, clip in enumerate(clips):
+            yield Delta(("\n" if number else "") + f"{clip.name}: " if len(clips) > 1 else "")
+            gap = ""
+            for delta in self._hear(clip, seconds):
+                segments = tuple(_with_times(segment, options) for segment in delta.segments)
+                for segment in segments:
+                    yield Delta(gap + segment.text, (segment,))
+                    gap = " "
+                yield Delta(notices=delta.notices, heard=delta.heard)
+                seconds = delta.heard or seconds
+        yield Delta(usage=Usage(seconds), language="en")
+
+    def _reply(self, conversation: Conversation, request: Request) -> Iterator[Delta]:
+        """Do the jobs: quote what was said, and measure signals."""
+        from hark.engines.builtin.reply import Reply, reply
+
+        clips = list(dict.fromkeys(conversation.clips))
+        transcripts = []
+        seconds = 0.0
+        for clip in clips if set(request.jobs) - _MEASURED else ():
+            found: list[Delta] = []
+            for delta in self._hear(clip, seconds):
+                found.append(delta)
+                yield Delta(notices=delta.notices, heard=delta.heard)
+            segments = tuple(segment for delta in found for segment in delta.segments)
+            heard = found[-1].heard or seconds
+            transcripts.append((clip.name, Transcript(segments, heard - seconds, "en")))
+            seconds = heard
+        measured = {job: _measured(job, clips) for job in request.jobs if job in _MEASURED}
+        if transcripts:
+            said = reply(request, transcripts, earlier=_earlier(conversation), measured=measured)
+        else:
+            limits = tuple(Notice("limit", limit) for limit in request.limits)
+            texts = "\n\n".join(text for text, _ in measured.values())
+            said = Reply(texts, data={job: values for job, (_, values) in measured.items()}, notices=limits)
+        notices = (*said.notices, *(notice for clip in clips for notice in clip.notices))
+        usage = Usage(seconds or sum(clip.duration for clip in clips))
+        yield Delta(said.text, said.evidence, notices, seconds, usage, "en" if transcripts else None, said.data)
+
+    def _hear(self, clip: Audio, before: float) -> Iterator[Delta]:
+        """The transcript of a clip, segment by segment: recognised, or remembered; the last step tells the length."""
+        with self._lock:
+            known = self._transcripts.get(clip.id)
+        if known is not None:
+            yield Delta(segments=known.segments)
+        else:
+            segments: list[Segment] = []
+            duration = 0.0
+            for delta in self._recogniser.recognise(clip):
+                duration = delta.heard or duration
+                segments += delta.segments
+                yield Delta(segments=delta.segments, heard=before + duration)
+            known = Transcript(tuple(segments), duration, "en", (*clip.notices, *_warnings(clip, segments)))
+            with self._lock:
+                self._transcripts[clip.id] = known
+                while len(self._transcripts) > _REMEMBERED:
+                    self._transcripts.popitem(last=False)
+        yield Delta(notices=known.notices, heard=before + known.duration)
+
+
+def _asked(conversation: Conversation) -> tuple[Audio, ...]:
+    """The clips of the last turn that has some: `Transcribe this` means what was just given."""
+    return next((message.clips for message in reversed(conversation.messages) if message.clips), ())
+
+
+def _earlier(conversation: Conversation) -> tuple[tuple[str, str], ...]:
+    """The questions asked before, with their answers."""
+    turns = [message for message in conversation.messages if message.role != "system"]
+    pairs = zip(turns[:-1:2], turns[1::2], strict=False)
+    return tuple((asked.text, answered.text) for asked, answered in pairs)
+
+
+def _with_times(segment: Segment, options: Options) -> Segment:
+    """A segment with times no finer than was asked for."""
+    from dataclasses import replace
+
+    return replace(segment, words=()) if options.timestamps in ("none", "segment") else segment
+
+
+def _warnings(clip: Audio, segments: list[Segment]) -> list[Notice]:
+    from hark.engines.builtin import confidence
+
+    if not segments:
+        return [Notice("silence", f"No speech was found in {clip.name}.")]
+    doubt = confidence.verdict(segments) if hasattr(confidence, "verdict") else None
+    return [doubt] if doubt else []
+
+
+def _measured(job: str, clips: list[Audio]) -> tuple[str, list[dict[str, object]]]:
+    """What signal analysis finds: a sentence for each clip, and the same as plain values."""
+    found = [_measure(job, clip) for clip in clips]
+    named = [f"{clip.name}: {text}" if len(clips) > 1 else text for clip, (text, _) in zip(clips, found, strict=True)]
+    data = [{"audio": clip.name, **values} for clip, (_, values) in zip(clips, found, strict=True)]
+    return "\n".join(named), data
+
+
+def _measure(job: str, clip: Audio) -> tuple[str, dict[str, object]]:
+    """What signal analysis finds: a sentence, and the same as plain values."""
+    if job == "music":
+        from hark.engines.builtin.music import hear
+
+        music = hear(clip)
+        return " ".join([music.sentence(), *music.notices]), music.to_dict()
+    from hark.audio.windows import windows
+    from hark.engines.builtin.sound import describe
+
+    speech = [(window.start, window.end) for window in windows(clip.stream())]
+    sound = describe(clip.stream(), speech=speech)
+    return sound.sentence(), sound.to_dict()
