@@ -117,18 +117,22 @@ def open_engine(
 def listing() -> list[Model]:
     """All models there are a name for: those that can be used now first, then what a download would bring."""
     found = [resolve(kind) for kind in KINDS if kind not in _WEIGHTED]
-    sizes: dict[str, Model] = {}
-    for size, weights in models.WHISPERS.items():
-        if weights.repository not in sizes:
-            sizes[weights.repository] = _of_size(size)
-    known = {model.folder for model in sizes.values()}
+    own = {models.own_folder(size) for size in models.WHISPERS}
     for folder in models.kept():
-        if folder not in known:
+        if folder not in own:
             try:
                 found.append(_of_folder(folder.name, folder))
-            except (ModelBrokenError, UnsupportedError):
+            except (ModelNotFoundError, ModelBrokenError, UnsupportedError):
                 continue  # not to be used, and `resolve` says why to whoever asks for it
-    return sorted([*found, *sizes.values()], key=lambda model: not model.ready)
+    seen: set[str] = set()
+    for size, weights in models.WHISPERS.items():
+        if weights.repository not in seen:
+            seen.add(weights.repository)
+            try:
+                found.append(_of_size(size))
+            except ModelBrokenError:
+                found.append(_of_size(size, here=False))  # the command that fetches it also mends it
+    return sorted(found, key=lambda model: not model.ready)
 
 
 def _class(kind: str) -> type[Engine]:
@@ -137,9 +141,9 @@ def _class(kind: str) -> type[Engine]:
     return found
 
 
-def _of_size(size: str) -> Model:
+def _of_size(size: str, *, here: bool = True) -> Model:
     name = f"{models.PREFIX}:{size}"
-    folder = models.folder_of(size)
+    folder = models.folder_of(size) if here else None
     return Model(name, models.PREFIX, folder, _capabilities(models.PREFIX, name, folder))
 
 

@@ -114,9 +114,10 @@ def missing(folder: Path) -> list[str]:
 
 
 def download(name: str, progress: Progress | None = None) -> Path:
-    """Fetch the weights of a Whisper from the Hugging Face hub, unless they are here; an interrupted one goes on.
+    """Fetch the weights of a Whisper from the Hugging Face hub, unless they are here and complete.
 
-    They are fetched into a folder beside the final one, which gets its name only when everything is there.
+    They are fetched into a folder beside the final one, which gets its name only when everything is there; a download
+    that broke off goes on from there.
 
     Args:
         name: such as `faster-whisper:small`, or any other name of it that `size_of` knows.
@@ -132,11 +133,14 @@ def download(name: str, progress: Progress | None = None) -> Path:
         raise ModelNotFoundError(
             f"{name} cannot be downloaded.", hint=f"These can: {', '.join(f'{PREFIX}:{size}' for size in WHISPERS)}."
         )
-    if here := folder_of(size):
+    here = folder_of(size)
+    if here and not missing(here):
         return here
     final = own_folder(size)
     partial = final.with_name(final.name + _PARTIAL)
     try:
+        if final.is_dir():
+            final.rename(partial)
         partial.mkdir(parents=True, exist_ok=True)
         _fetch(WHISPERS[size].repository, partial, progress)
         partial.rename(final)
