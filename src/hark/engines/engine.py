@@ -10,11 +10,12 @@ from hark.answers.answer import Answer, Delta
 from hark.errors import OptionError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hark.conversation.conversation import Conversation
 
 Timestamps = Literal["none", "segment", "word"]
+_FINENESS: tuple[Timestamps, ...] = ("none", "segment", "word")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +73,10 @@ class Options:
     stop: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        allowed = {
-            "temperature": self.temperature is None or 0 <= self.temperature <= 2,
-            "top_p": self.top_p is None or 0 < self.top_p <= 1,
-            "max_new_tokens": self.max_new_tokens is None or self.max_new_tokens >= 1,
-            "beams": self.beams is None or self.beams >= 1,
-            "timestamps": self.timestamps in (None, "none", "segment", "word"),
-        }
-        for name, fine in allowed.items():
-            if not fine:
-                raise OptionError(
-                    f"{name} cannot be {getattr(self, name)!r}.", hint=f"See `hark ask --help` for {name}."
-                )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not _allowed(field.name, value):
+                raise OptionError(f"{field.name} cannot be {value!r}.", hint=_ALLOWED[field.name][1])
 
     @classmethod
     def of(cls, **values: Any) -> Options:
@@ -96,12 +89,40 @@ class Options:
         unknown = sorted(set(values) - set(names))
         if unknown:
             raise OptionError(f"There is no option {unknown[0]!r}.", hint=f"Options are {', '.join(names)}.")
-        if isinstance(values.get("stop"), str):
-            values["stop"] = (values["stop"],)
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise OptionError(f"An option has a value of the wrong type: {error}.") from error
+        stop = values.get("stop")
+        if isinstance(stop, str | list):
+            values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+        return cls(**values)
+
+
+_TEXT: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, str) and bool(value.strip()), "It is text.")
+_WHOLE = (
+    lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+    "It is a whole number from 1.",
+)
+# Each option: whether a value is allowed, and what is.
+_ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "task": _TEXT,
+    "language": _TEXT,
+    "to": _TEXT,
+    "timestamps": (lambda value: value in _FINENESS, "It is none, segment or word."),
+    "temperature": (lambda value: 0 <= value <= 2, "It is a number from 0 to 2."),
+    "top_p": (lambda value: 0 < value <= 1, "It is a number over 0, up to 1."),
+    "max_new_tokens": _WHOLE,
+    "beams": _WHOLE,
+    "seed": (lambda value: isinstance(value, int) and value >= 0, "It is a whole number from 0."),
+    "stop": (
+        lambda value: isinstance(value, tuple) and all(isinstance(item, str) and item for item in value),
+        "It is text.",
+    ),
+}
+
+
+def _allowed(name: str, value: Any) -> bool:
+    try:
+        return _ALLOWED[name][0](value)
+    except TypeError:  # text, where a number was wanted
+        return False
 
 
 class Engine(ABC):
@@ -161,8 +182,7 @@ def check(name: str, can: Capabilities, conversation: Conversation, options: Opt
 
 
 def _finer(wanted: Timestamps | None, given: Timestamps) -> bool:
-    order = ("none", "segment", "word")
-    return wanted is not None and order.index(wanted) > order.index(given)
+    return wanted is not None and _FINENESS.index(wanted) > _FINENESS.index(given)
 
 
 def _unsupported(name: str, can: Capabilities, what: str) -> UnsupportedError:
