@@ -8,8 +8,6 @@ from typing import BinaryIO
 
 # Writers that stream to a pipe cannot go back to fill the length in; they leave one of these, or one close to it.
 _UNKNOWN_FROM = 0x7FFF0000
-_XING = {(3, False): 36, (3, True): 21, (2, False): 21, (2, True): 13}  # (version is 1?, mono) -> offset of the tag
-_TAG_ROOM = 4096
 
 
 def promised_frames(file: BinaryIO) -> int | None:
@@ -23,20 +21,33 @@ def promised_frames(file: BinaryIO) -> int | None:
     return None
 
 
+def wav_is_open(file: BinaryIO) -> bool:
+    """Was a WAV file left with a length of 0 although sound follows? libsndfile finds nothing in it, FFmpeg all."""
+    file.seek(12)
+    _, size = _wav_data(file)
+    following = file.read(4)
+    return size == 0 and len(following) == 4 and following not in (b"LIST", b"id3 ", b"ID3 ", b"bext", b"JUNK", b"fact")
+
+
 def _wav(file: BinaryIO) -> int | None:
-    align, plain = 0, False
+    align, size = _wav_data(file)
+    return size // align if align and size and size < _UNKNOWN_FROM else None
+
+
+def _wav_data(file: BinaryIO) -> tuple[int, int | None]:
+    """Bytes per frame (0 where they vary) and bytes of sound, as the header says; the file then stands at the sound."""
+    align = 0
     while len(chunk := file.read(8)) == 8:
         kind, size = chunk[:4], struct.unpack("<I", chunk[4:])[0]
+        if kind == b"data":
+            return align, size
         if kind == b"fmt " and size >= 16:
             fmt = file.read(16)
-            code, align = struct.unpack("<H", fmt[:2])[0], struct.unpack("<H", fmt[12:14])[0]
-            plain = code in (1, 3, 6, 7, 0xFFFE)  # PCM, float, A-law, mu-law, extensible: a fixed size per frame
+            plain = struct.unpack("<H", fmt[:2])[0] in (1, 3, 6, 7, 0xFFFE)  # PCM, float, A-law, mu-law, extensible
+            align = struct.unpack("<H", fmt[12:14])[0] if plain and len(fmt) == 16 else 0
             size -= 16
-        if kind == b"data":
-            known = plain and align and 0 < size < _UNKNOWN_FROM
-            return size // align if known else None
         file.seek(size + size % 2, os.SEEK_CUR)
-    return None
+    return 0, None
 
 
 def _aiff(file: BinaryIO) -> int | None:
@@ -49,51 +60,28 @@ def _aiff(file: BinaryIO) -> int | None:
     return None
 
 
-def mpeg_is_whole(file: BinaryIO) -> bool:
-    """Does an MP3 carry a Xing/Info header whose size in bytes is that of the file?
-
-    Only then does libmpg123 know the true length; without it, or when files were put end to end, it stops too early,
-    and when the file broke off, it prints warnings.
-    """
-    size = file.seek(0, os.SEEK_END)
-    start = _after_id3(file)
-    file.seek(start)
-    frame = file.read(64)
-    if len(frame) < 64 or frame[0] != 0xFF or frame[1] & 0xE0 != 0xE0:
-        return False
-    at = _XING.get((3 if frame[1] >> 3 & 3 == 3 else 2, frame[3] >> 6 == 3), 36)
-    if frame[at : at + 4] not in (b"Xing", b"Info"):
-        return False
-    flags = struct.unpack(">I", frame[at + 4 : at + 8])[0]
-    if flags & 3 != 3:
-        return False
-    length: int = struct.unpack(">I", frame[at + 12 : at + 16])[0]
-    return start + length <= size <= start + length + _TAG_ROOM
-
-
-def _after_id3(file: BinaryIO) -> int:
-    start = 0
+def mpeg_is_counted(file: BinaryIO) -> bool:
+    """Does an MP3 begin with a Xing/Info header, so that its length is known and not guessed from the bit rate?"""
+    at = 0
     while True:
-        file.seek(start)
+        file.seek(at)
         tag = file.read(10)
         if len(tag) < 10 or tag[:3] != b"ID3":
-            return start
-        start += 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9]) + (10 if tag[5] & 0x10 else 0)
+            break
+        at += 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9]) + (10 if tag[5] & 0x10 else 0)
+    file.seek(at)
+    frame = file.read(64)
+    return b"Xing" in frame or b"Info" in frame
 
 
 def ogg_is_plain(file: BinaryIO) -> bool:
-    """Is an Ogg file one whole stream: not several in a chain or side by side, and its last page not cut off?"""
-    size = file.seek(0, os.SEEK_END)
+    """Does an Ogg file hold one stream only, not several in a chain or side by side?"""
     file.seek(0)
-    first = file.read(27)
-    file.seek(max(0, size - 2**17))
-    tail = file.read()
-    at = tail.rfind(b"OggS")
-    page = tail[at:]
-    if at < 0 or len(first) < 27 or len(page) < 27 or first[14:18] != page[14:18]:
-        return False
-    second = _second_page(file)
-    return 27 + page[26] + sum(page[27 : 27 + page[26]]) <= len(page) and second[5:6] != b"\x02"
+    begins, kept = 0, b""
+    while begins < 2 and (chunk := file.read(2**20)):
+        begins += (kept + chunk).count(b"OggS\0\2")  # a page that begins a stream (RFC 3533)
+        kept = chunk[-5:]
+    return begins == 1
 
 
 def ogg_breaks_off(file: BinaryIO) -> bool:
@@ -103,12 +91,3 @@ def ogg_breaks_off(file: BinaryIO) -> bool:
     tail = file.read()
     page = tail[max(0, tail.rfind(b"OggS")) :]
     return len(page) < 27 or 27 + page[26] + sum(page[27 : 27 + page[26]]) > len(page)
-
-
-def _second_page(file: BinaryIO) -> bytes:
-    file.seek(0)
-    head = file.read(27)
-    file.seek(27)
-    table = file.read(head[26])
-    file.seek(27 + len(table) + sum(table))
-    return file.read(6)

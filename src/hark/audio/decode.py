@@ -11,8 +11,8 @@ import soundfile
 from hark import settings
 from hark.answers.answer import Notice
 from hark.audio import sniff
-from hark.audio.claims import mpeg_is_whole, ogg_breaks_off, ogg_is_plain
-from hark.audio.readers import AvReader, NoSoundError, Reader, SoundfileReader
+from hark.audio.claims import ogg_breaks_off, ogg_is_plain, wav_is_open
+from hark.audio.readers import AvReader, Reader, SoundfileReader, UnusableError
 from hark.errors import AudioEmptyError, AudioTooLargeError, AudioUnreadableError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _RATES = range(100, 6_144_001)
 _MAX_CHANNELS = 1024
 _FAILURES = (soundfile.LibsndfileError, av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError, EOFError)
-_LIBSNDFILE = (b"RIFF", b"RF64", b"fLaC", b"FORM", b".snd", b"caff", b"riff", b"NIST", b"Crea", b"2BIT", b"ID3")
+_LIBSNDFILE = (b"RIFF", b"RF64", b"fLaC", b"FORM", b".snd", b"caff", b"riff", b"NIST", b"Crea", b"2BIT")
 _SHORTFALL_SECONDS = 0.5
 _HINT = "Give a recording or a video: wav, flac, mp3, m4a, ogg, opus, webm, mp4, mkv and most others are read."
 
@@ -64,10 +64,8 @@ def _opened(file: BinaryIO, head: bytes, name: str) -> Reader:
         try:
             file.seek(0)
             reader: Reader = kind(file)
-        except NoSoundError as error:
-            raise AudioUnreadableError(
-                f"{name} has no sound: there is no audio track in it.", hint="Was it recorded without a microphone?"
-            ) from error
+        except UnusableError as error:
+            raise AudioUnreadableError(f"{name} {error}.", hint=error.hint) from error
         except _FAILURES as error:
             failures.append(error)
         else:
@@ -77,18 +75,19 @@ def _opened(file: BinaryIO, head: bytes, name: str) -> Reader:
 
 
 def _for_libsndfile(file: BinaryIO, head: bytes) -> bool:
+    """Formats libsndfile reads to the end, and exactly as they are.
+
+    MP3 is left to FFmpeg: libsndfile stops too early without a Xing header, where files were put end to end and where a
+    stretch is damaged, libmpg123 prints to stderr, and soundfile's seek after each block damages the sound.
+    """
     if head.startswith(b"OggS"):
-        return ogg_is_plain(file)
-    if head.startswith(b"ID3") or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
-        return mpeg_is_whole(file)
+        return ogg_is_plain(file) and not ogg_breaks_off(file)
+    if head.startswith(b"RIFF"):
+        return not wav_is_open(file)
     return head.startswith(_LIBSNDFILE)
 
 
 def _unreadable(name: str, head: bytes, failures: list[BaseException]) -> AudioUnreadableError:
-    if any(mark in head for mark in (b"enca", b"aax ", b"drms")):
-        return AudioUnreadableError(
-            f"{name} is encrypted (DRM).", hint="Only files without copy protection can be read."
-        )
     if head[4:8] == b"ftyp":
         return AudioUnreadableError(
             f"{name} is a broken MP4/M4A file: its index is missing or damaged.",

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from hark.audio.arrays import to_float
-from hark.audio.claims import promised_frames
+from hark.audio.claims import mpeg_is_counted, promised_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,12 @@ DEMUXERS = (
 )
 
 
-class NoSoundError(Exception):
-    """The container holds no audio stream; raised inside `audio/` only."""
+class UnusableError(Exception):
+    """What is wrong with a container that FFmpeg reads well; `open_reader` adds the name."""
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(why)
+        self.hint = hint
 
 
 class Reader(Protocol):
@@ -83,8 +87,8 @@ class SoundfileReader:
         self.trouble = ""
 
     def seek(self, frame: int) -> int:
-        """Go to a frame; sample-exact in every format, but in MP3 libmpg123 prints complaints after a jump."""
-        if self._sound.format == "MP3":
+        """Go to a frame, except in the formats where that is not sample-exact."""
+        if self._sound.format in ("MP3", "OGG"):
             return 0
         there = min(frame, int(self._sound.frames))
         return int(self._sound.seek(there)) if self._sound.frames < _UNKNOWN else 0
@@ -118,7 +122,7 @@ class AvReader:
     """Reads with FFmpeg, from a Python file only: FFmpeg itself opens nothing.
 
     Raises:
-        NoSoundError: there is no audio stream. av.FFmpegError: FFmpeg cannot read it.
+        UnusableError: there is no audio stream, or an encrypted one. av.FFmpegError: FFmpeg cannot read it.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -167,7 +171,9 @@ class AvReader:
             "mpeg",
         )
         if container.format.name == "mp3":
-            guessed = "Xing" not in _mp3_head(self._file) and "Info" not in _mp3_head(self._file)
+            at = self._file.tell()
+            guessed = not mpeg_is_counted(self._file)
+            self._file.seek(at)
         return round(seconds * self.rate), firm and not guessed
 
     def seek(self, frame: int) -> int:  # noqa: ARG002 - FFmpeg's seeking is not sample-exact
@@ -175,37 +181,41 @@ class AvReader:
         return 0
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """(n, channels) blocks up to the end, gaps in the time stamps filled with silence."""
-        gathered: list[NDArray[np.float32]] = []
-        count, size = 0, max(256, BLOCK // self.channels)
-        for piece in self._timed():
-            gathered.append(piece)
-            count += len(piece)
-            if count >= size:
-                yield np.concatenate(gathered)
-                gathered, count = [], 0
-        if gathered:
-            yield np.concatenate(gathered)
-
-    def _timed(self) -> Iterator[NDArray[np.float32]]:
-        """Frames as samples; where the time stamps leave a gap (lost packets, a late start) there is silence."""
+        """(n, channels) blocks up to the end, time stamps' gaps (lost packets, a late start) filled with silence."""
+        size = max(256, BLOCK // self.channels)
         begin = (self._container.start_time or 0) / av.time_base
-        done = 0
-        frame = self._first
-        while frame is not None:
-            samples = _samples(frame)
+        base = float(self._first.time_base or 0) if self._first else 0.0
+        fifo, done = av.AudioFifo(), 0
+        for frame in self._frames_from_first():
             if frame.sample_rate != self.rate:
                 self.trouble = f"its sample rate changes from {self.rate} to {frame.sample_rate} Hz"
-                return
-            if frame.pts is not None and frame.time_base:
-                gap = float(frame.pts * frame.time_base) - begin - done / self.rate
-                if _MIN_GAP_SECONDS < gap < _MAX_GAP_SECONDS:
-                    missing = round(gap * self.rate)
-                    done += missing
-                    yield from _silence(missing, self.channels)
-            done += len(samples)
-            yield _with_channels(samples, self.channels)
-            frame = next(self._frames, None)
+                break
+            gap = 0.0 if frame.pts is None else frame.pts * base - begin - done / self.rate
+            if _MIN_GAP_SECONDS < gap < _MAX_GAP_SECONDS:
+                yield from self._drained(fifo)
+                missing = round(gap * self.rate)
+                done += missing
+                yield from _silence(missing, self.channels)
+            done += frame.samples
+            frame.pts = None  # AudioFifo wants time stamps without a gap, or none
+            try:
+                fifo.write(frame)
+            except ValueError:  # the number of channels changes here
+                yield from self._drained(fifo)
+                fifo = av.AudioFifo()
+                fifo.write(frame)
+            if fifo.samples >= size:
+                yield _with_channels(_samples(fifo.read(size)), self.channels)
+        yield from self._drained(fifo)
+
+    def _frames_from_first(self) -> Iterator[Any]:
+        if self._first is not None:
+            yield self._first
+        yield from self._frames
+
+    def _drained(self, fifo: Any) -> Iterator[NDArray[np.float32]]:
+        if fifo.samples:
+            yield _with_channels(_samples(fifo.read(0, partial=True)), self.channels)
 
     def _decoded(self) -> Iterator[Any]:
         """Decoded frames; a damaged packet is passed over (its time stays, as a gap)."""
@@ -239,20 +249,17 @@ class AvReader:
 
 def _first_audio(container: Any) -> Any:
     if not container.streams.audio:
-        raise NoSoundError
-    return container.streams.audio[0]
+        raise UnusableError("has no sound: there is no audio track in it", "Was it recorded without a microphone?")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise UnusableError("is coded in a way FFmpeg does not know", "Convert it first.")
+    if stream.codec_context.codec_tag in ("drms", "enca", "aavd"):
+        raise UnusableError("is encrypted (DRM)", "Only recordings without copy protection can be heard.")
+    return stream
 
 
 def _refuse_to_open(url: str, _flags: int, _options: dict[str, str]) -> Any:
     raise PermissionError(f"{url} is not opened: a recording may not name other files")
-
-
-def _mp3_head(file: BinaryIO) -> str:
-    at = file.tell()
-    file.seek(0)
-    head = file.read(2**16).decode("latin-1")
-    file.seek(at)
-    return head
 
 
 def _samples(frame: Any) -> NDArray[np.float32]:

@@ -39,7 +39,8 @@ class FileSource:
     def open(self) -> BinaryIO:
         """Open the bytes for reading, from the start, apart from every other reader."""
         try:
-            return self.path.open("rb")
+            # By number: soundfile would take the ending of a name for the format (`.raw`).
+            return os.fdopen(os.open(self.path, os.O_RDONLY), "rb")
         except OSError as error:
             raise _file_error(self.path, error) from error
 
