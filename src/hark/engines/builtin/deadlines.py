@@ -29,7 +29,7 @@ _MOMENT = "|".join(
             rf"at {_TIME}))?"
         ),
         rf"tomorrow(?: {_PART})?(?: at {_TIME})?",
-        rf"(?:today|tonight|midnight|noon|this {_PART})(?: at {_TIME})?",
+        rf"(?:today|tonight|midnight|noon tomorrow|noon today|noon|this {_PART})(?: at {_TIME})?",
         (
             rf"(?:next|this|the next|the coming|the following) (?:week(?:end)?|month|quarter|year|{_MONTH}|summer|"
             rf"winter|"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _DUTY = re.compile(
     r"\b(?P<duty>(?:(?:will|shall)|(?:is|are|am) going to|needs? to|ha(?:s|ve) to|ha(?:s|ve) got to|must|should|"
     r"ought to|"
-    r"(?:is|are|am) supposed to|(?:promised|agreed|offered|volunteered|promise|offer|volunteer) to)"
+    r"(?:is|are|am) supposed to|(?:promised|agreed|offered|volunteered|promise|offer|volunteer) to|"
+    r"can|(?<='s )(?:going|supposed|got) to)"
     r"(?: (?:also|then|now|please|just|still|probably|all|both))*)"
     r" (?P<verb>(?!not\b)[a-z]+)"
 )
@@ -29,7 +30,14 @@ _REQUEST = re.compile(
 _PLEASE = re.compile(r"\bplease (?:(?P<who>[a-z]+) )?(?P<verb>[a-z]+)")
 _LET_ME = re.compile(r"\blet me (?P<verb>[a-z]+)")
 _CHARGE = re.compile(
-    r"\b(?:is|are|am|will be) (?:responsible for|in charge of|taking care of|assigned to) (?:the )?(?P<verb>[a-z]+)"
+    r"\b(?:(?:is|are|am|will be) (?:responsible for|in charge of|taking care of|assigned to)|"
+    r"takes? care of) (?P<verb>(?:the )?[a-z]+)"
+)
+_WANTED = re.compile(r"\b(?:i|we) (?:need|want|would like|asked|told|expect) (?P<who>[a-z]+) to (?P<verb>[a-z]+)")
+_REMIND = re.compile(r"\b(?:do not forget to|remember to|be sure to) (?P<verb>[a-z]+)|\b(?P<sure>make sure) ")
+_TOLD = re.compile(
+    r"(?:(?:and|so|then|okay|ok|also|now|well) )*(?:(?P<who>[a-z]+) )?(?P<verb>[a-z]+) "
+    r"(?:the|a|an|this|that|it|us|me|him|her|them|our|your|all)\b"
 )
 _ITEM = re.compile(
     r"\b(?:action items?|action points?|to ?dos?|next steps?)(?: (?:for|is for|goes to) (?P<who>[a-z]+))?(?: (?:is|"
@@ -40,16 +48,17 @@ _ITEM = re.compile(
 # Verbs after which nothing is promised or asked: states, feelings, talk about talking.
 _NO_WORK = frozenset(
     """be become begin believe belong care come cost depend die disagree eat enjoy exist fall feel forget get_up go
-    happen     hate have hear hope imagine keep know laugh leave lie like listen live look lose love matter mean
-    mind miss need never     not notice rain realise realize regret remain remember rest say see seem sit sleep
-    smile snow stand start stay suffer     suppose talk think understand wait want win wish wonder admit agree
-    always only probably discuss decide also been hang     appreciate continue stop tell_you welcome thank bet guess
-    promise assume excuse let ask_myself retire increase     decrease continue rise grow cry work run speak pass
-    repeat_that quit survive travel excuse join""".split()
+    happen hate have hear hope imagine keep know laugh leave lie like listen live look lose love matter mean mind
+    miss need never not notice rain realise realize regret remain remember rest say see seem sit sleep smile snow
+    stand start stay suffer suppose talk think understand wait want win wish wonder admit agree always only
+    probably discuss decide also been hang appreciate continue stop tell_you welcome thank bet guess promise
+    assume excuse let ask_myself retire increase decrease continue rise grow cry work run speak pass repeat_that
+    quit survive travel excuse join""".split()
 )
 # Of these, some are work when something follows: "go to the bank", "talk to marketing", "join the call".
 _WORK_WITH = re.compile(
-    r"(?:talk|speak) (?:to|with) (?!you\b|each\b|me\b|us\b)|have (?:the|a) .* ready|look (?:into|after|for|at the)|"
+    r"do (?:the|a|all|that|it|this)\b|let (?:me|us) know|(?:talk|speak) (?:to|with) (?!you\b|each\b|me\b|us\b)|"
+    r"have (?:the|a) .* ready|look (?:into|after|for|at the)|"
     r"run (?:the|a|some|all)|work (?:on|out)|start (?:the|a|on)|repeat the|stop (?:the|using)|"
     r"go (?:to|through|over) the|ask |keep (?:the|an eye)|pass (?:the|this|that|it) |continue (?:the|with the|to)|"
     r"be (?:responsible for|in charge of|sending|preparing|writing|handling|fixing|doing|working on|leading|"
@@ -59,19 +68,19 @@ _WORK_WITH = re.compile(
 )
 # What "I" and "we" say of themselves must be work plainly; anyone may say "I will cry".
 WORK = frozenset(
-    """add adjust analyse analyze announce apply approve arrange ask assemble assign attach audit back backup bake book
-    bring build buy calculate calibrate call cancel change charge check choose clean clear collect compare complete
-    configure confirm connect contact coordinate copy correct create cut debug deal decorate define delete deliver
-    deploy     design develop document download draft draw drive edit email evaluate examine explain export extend
-    fetch figure file     fill find finish fix follow forward gather get give handle help hire implement improve
-    inform inspect install     integrate interview investigate invite label look maintain make mail measure merge
-    migrate monitor move notify offer     order organise organize pack paint patch pay phone pick plan post prepare
-    present print process produce provide     publish purchase push put reach rebuild record recruit refactor refill
-    register release remind remove rename renew rent     repair repeat replace reply report request research reserve
-    reset resolve respond restart restore return review revise     rewrite rotate run scan schedule search sell send
-    separate set setup share ship show sign solve sort speak store study     submit supply take talk tell test track
-    train transfer translate type update upgrade upload verify visit wash write     work double ping sync circulate
-    compile cover drop""".split()
+    """add adjust analyse lock hand analyze announce apply approve arrange ask assemble assign attach audit back
+    backup bake book bring build buy calculate calibrate call cancel change charge check choose clean clear
+    collect compare complete configure confirm connect contact coordinate copy correct create cut debug deal
+    decorate define delete deliver deploy design develop document download draft draw drive edit email evaluate
+    examine explain export extend fetch figure file fill find finish fix follow forward gather get give handle
+    help hire implement improve inform inspect install integrate interview investigate invite label look maintain
+    make mail measure merge migrate monitor move notify offer order organise organize pack paint patch pay phone
+    pick plan post prepare present print process produce provide publish purchase push put reach rebuild record
+    recruit refactor refill register release remind remove rename renew rent repair repeat replace reply report
+    request research reserve reset resolve respond restart restore return review revise rewrite rotate run scan
+    schedule search sell send separate set setup share ship show sign solve sort speak store study submit supply
+    take talk tell test track train transfer translate type update upgrade upload verify visit wash write work
+    double ping sync circulate compile cover drop""".split()
 )
 _HARMLESS_REQUESTS = frozenset(
     "hear see believe imagine tell repeat say explain guess feel help understand stop".split()
@@ -94,13 +103,16 @@ _TO_LISTENERS = re.compile(
 )
 
 
+Kind = Literal["name", "group", "speaker", "all", "listener", "third", "nobody", "unknown"]
+
+
 @dataclass(frozen=True)
 class Owner:
     """Who is to do it: words `start` to the duty in the plain text; `named` where it is a name or a group."""
 
     text: str
     start: int
-    kind: Literal["name", "group", "speaker", "all", "listener", "third", "nobody", "unknown"]
+    kind: Kind
 
     @property
     def named(self) -> bool:
@@ -162,13 +174,36 @@ def _requests(sentence: Sentence) -> Iterator[Duty]:
         )
     for match in _PLEASE.finditer(said):
         yield from _please(sentence, match)
-    told = re.match(
-        r"(?:(?:and|so|then|okay|ok|also|now|well) )*(?P<who>[a-z]+) (?P<verb>[a-z]+) (?:the|a|an|this|that|us|me|our|"
-        r"your|all)\b",
-        said,
-    )
-    if told and told["who"] in NAMES and told["verb"] in WORK:
-        yield Duty(Owner(told["who"].title(), told.start("who"), "name"), told.start("verb"))
+    yield from _orders(sentence)
+
+
+def _orders(sentence: Sentence) -> Iterator[Duty]:
+    """Orders without a please: "martha send the report", "do not forget to lock the door"."""
+    said = sentence.plain
+    you = Owner("you", 0, "listener")
+    told = _TOLD.match(said)
+    if told and told["verb"] in WORK and (told["who"] in NAMES if told["who"] else deadline(said)):
+        owner = Owner(told["who"].title(), told.start("who"), "name") if told["who"] else you
+        yield Duty(owner, told.start("verb"))
+    for match in _WANTED.finditer(said):
+        kind = _kind_of(match["who"])
+        if kind and match["verb"] in WORK:
+            shown = match["who"].title() if kind == "name" else match["who"]
+            yield Duty(Owner(shown, match.start(), kind), match.start("verb"))
+    for match in _REMIND.finditer(said):
+        before = said[: match.start()].split()
+        if match["sure"] and not before:
+            yield Duty(you, match.start("sure"))
+        elif match["verb"] in WORK and (not before or before[-1] in _LEAD | {"please"}):
+            yield Duty(Owner("you", match.start(), "listener"), match.start("verb"))
+
+
+def _kind_of(word: str) -> Kind | None:
+    if word in NAMES:
+        return "name"
+    if word in GROUPS:
+        return "group"
+    return "listener" if word == "you" else "nobody" if word in NOBODY else "all" if word in EVERYBODY else None
 
 
 def _please(sentence: Sentence, match: re.Match[str]) -> Iterator[Duty]:
@@ -199,15 +234,15 @@ def _is_work(owner: Owner, duty: str, phrase: str) -> bool:
     plainly = phrase.split(" ", 1)[0] in WORK or bool(_WORK_WITH.match(phrase))
     if owner.kind in ("all", "third") and duty.startswith(("agreed", "promised", "offered")):
         return False  # told of the past: a decision, or a story
-    soft = duty.startswith(("should", "ought"))
+    soft = duty.startswith(("should", "ought", "can"))
     dated = deadline(phrase) is not None
     match owner.kind:
         case "name" | "group":
-            return plainly or not soft
+            return plainly and dated if duty.startswith("can") else plainly or not soft
         case "speaker" | "all" | "nobody":
             return plainly and (dated or not soft)
         case "third":
-            return plainly and (dated or not duty.startswith(("will", "shall", "should", "ought")))
+            return plainly and (dated or not duty.startswith(("will", "shall", "should", "ought", "can")))
         case _:
             return plainly and dated
 
@@ -218,6 +253,7 @@ def owner_before(sentence: Sentence, at: int) -> Owner | None:
     words = said[:at].split()
     if not words:
         return None
+    words[-1] = words[-1].removesuffix("'s")
     first = _owner_words(sentence, words)
     start = len(" ".join(words[:first])) + (1 if first else 0)
     if first == len(words) or (first and words[first - 1] in _CONDITION):
@@ -229,19 +265,22 @@ def owner_before(sentence: Sentence, at: int) -> Owner | None:
         return Owner(_speaker(sentence) if kind == "speaker" else last, start, kind)
     if last in NOBODY | EVERYBODY:
         return Owner(last, start, "nobody" if last in NOBODY else "all")
-    text = sentence.original(start, at - 1)
+    text = re.sub(r"['\u2019]s$", "", sentence.original(start, at - 1))
     if last in GROUPS:
         return Owner(text, start, "group")
+    if words[first] in ("our", "my"):
+        return Owner(text, start, "unknown")
     named = last in NAMES or last in MAYBE_NAMES or last == "you" or _capital(sentence, start)
     name = re.sub(r",? you$", "", text)
-    return Owner(name.title() if name.islower() else name, start, "name" if named else "unknown")
+    shown = name.title().replace(" And ", " and ") if name.islower() else name
+    return Owner(shown, start, "name" if named else "unknown")
 
 
 def _owner_words(sentence: Sentence, words: list[str]) -> int:
     """Where the words that name the owner begin; `len(words)` where the last word names nobody."""
     last, first = words[-1], len(words) - 1
     if last == "you" and first and words[first - 1] in NAMES:
-        return first
+        return _owner_words(sentence, words[:-1])
     if last in ("i", "we", "he", "she", "they", "you") or last in NOBODY | EVERYBODY:
         return first
     if last in GROUPS:
@@ -251,6 +290,8 @@ def _owner_words(sentence: Sentence, words: list[str]) -> int:
     if not last.isalpha() or last in STOP or last in _NO_NAMES:
         return len(words)
     if not _is_name(sentence, words, first):
+        if first and words[first - 1] in ("our", "my"):
+            return first - 1
         alone = not first or words[first - 1] in _LEAD
         return first if alone else len(words)
     while first and (

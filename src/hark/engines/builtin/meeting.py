@@ -41,7 +41,8 @@ _DECISIONS = re.compile(
                 r"moved to|pushed (?:back )?to|scheduled for|rescheduled|put off)\b"
             ),
             (
-                r"\b(?:the|our|a|final|main|first|second|other) decision (?:is|was|has been)\b|"
+                r"\b(?:the|our|a|final|main|first|second|other) decision (?:is|was|has been) (?!still|not|yet|up to|"
+                r"hard|difficult|open|pending|yours|to be)|"
                 r"\bdecision (?:is )?(?:made|"
                 r"final)\b"
             ),
@@ -53,12 +54,18 @@ _DECISIONS = re.compile(
             ),
             r"\bwe (?:will|are going to) (?:go|be going) (?:ahead|with|for)\b|\bwe are going (?:ahead |with )",
             r"\bwe (?:will not|are not going to) (?!be\b|know\b|have\b|see\b)\w+",
+            (
+                r"\bwe are (?:now )?(?:dropping|switching|moving to|postponing|cancell?ing|keeping|going with|"
+                r"sticking with|stopping)\b"
+            ),
+            r"\bthat is (?:final|settled|decided|agreed)\b",
             r"\bwe (?:ship|release|launch|go live) (?:it )?(?:on|next|in|this|tomorrow)\b",
         )
     )
 )
 _UNDONE = re.compile(
-    r"(?:\b(?:not|never|nobody|none|neither|hardly|almost|nearly|if|whether|unless|once|until|before|when|who|would|"
+    r"(?:\b(?:not|never|nobody|nothing|none|neither|hardly|almost|nearly|if|whether|unless|once|until|before|when|who|"
+    r"would|"
     r"should|"
     r"could|might|may|can|disagree|wish|hope|hopefully|maybe|perhaps)(?: \w+){0,3}|\bto be)$"
 )
@@ -112,8 +119,16 @@ _TASK_ENDS = re.compile(
 
 
 def actions(sentences: Iterable[Sentence]) -> tuple[Action, ...]:
-    """What is to be done, in order; one sentence may hold several."""
-    return tuple(action for sentence in sentences for action in _in(sentence))
+    """What is to be done, in order; one sentence may hold several.
+
+    What all of them are to do, at no set time, is left to the decisions where the sentence is one.
+    """
+    return tuple(
+        action
+        for sentence in sentences
+        for action in _in(sentence)
+        if action.owner != "we" or action.deadline or not _decides(sentence)
+    )
 
 
 def _in(sentence: Sentence) -> Iterator[Action]:

@@ -104,7 +104,8 @@ def retrieve(question: Question, sentences: Sequence[Sentence], most: int = 3) -
     if not sentences:
         return ()
     weights = _weights(question.stems, sentences)
-    direct = [_found(question.stems, sentence, weights, sentences) for sentence in sentences]
+    mean = sum(len(one.stems) for one in sentences) / len(sentences) or 1.0
+    direct = [_found(question.stems, sentence, weights, mean) for sentence in sentences]
     decided = {id(item.sentence) for item in decisions(sentences)} if question.kind == "decide" else set()
     matches = []
     for i, sentence in enumerate(sentences):
@@ -153,11 +154,8 @@ def _compounds(sentence: Sentence) -> set[str]:
     return {one + other for one, other in pairwise(sentence.stems)}
 
 
-def _found(
-    stems: tuple[str, ...], sentence: Sentence, weights: dict[str, float], every: Sequence[Sentence]
-) -> tuple[float, float]:
+def _found(stems: tuple[str, ...], sentence: Sentence, weights: dict[str, float], mean: float) -> tuple[float, float]:
     """The share of the question's weight found in a sentence, and its BM25 score."""
-    mean = sum(len(one.stems) for one in every) / len(every) or 1.0
     length = 1 - _B + _B * len(sentence.stems) / mean
     there, joined = set(sentence.stems), _compounds(sentence)
     whole = {word for pair in pairwise(stems) if "".join(pair) in there for word in pair}

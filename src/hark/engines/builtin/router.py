@@ -131,7 +131,7 @@ def _jobs(parts: dict[str, str]) -> tuple[set[Job], list[str]]:
     jobs: set[Job] = set()
     questions = []
     for given, clause in parts.items():
-        found = _of(clause)
+        found = _of(given, clause)
         if not found and (_asks(clause) or len(parts) == 1):
             questions.append(given)
             found = {"question"}
@@ -141,9 +141,10 @@ def _jobs(parts: dict[str, str]) -> tuple[set[Job], list[str]]:
     return jobs, questions
 
 
-def _of(clause: str) -> set[Job]:
+def _of(given: str, clause: str) -> set[Job]:
     found: set[Job] = {job for job, pattern in PATTERNS if pattern.search(clause)}
-    if found & {"decisions", "actions"} and ONLY_THOSE.search(clause):
+    listed = re.search(r"summar\w*[^,]*,", given, re.IGNORECASE)
+    if found & {"decisions", "actions"} and not listed and ONLY_THOSE.search(clause):
         found.discard("summary")
     if found and SPECIFIC.search(clause):
         return set()

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from hark.engines.builtin.meeting import actions, decisions
-from hark.engines.builtin.words import STOP, stem
+from hark.engines.builtin.words import STOP, expand, stem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,25 +60,15 @@ def keywords(sentences: Sequence[Sentence], most: int = 8) -> tuple[str, ...]:
     """The words said most, by stem and without common words, in the form first said; best first."""
     count: Counter[str] = Counter()
     form: dict[str, str] = {}
-    spread: Counter[str] = Counter()
     for sentence in sentences:
-        spread.update(set(sentence.stems))
-        named = {sentence_stem for sentence_stem in sentence.stems if len(sentence_stem) > 2}
         for token in sentence.tokens:
-            found = _stem_of(token, named)
-            if found:
-                count[found] += 1
-                form.setdefault(found, token)
-    ranked = sorted(count, key=lambda word: (-count[word] - spread[word], list(form).index(word)))
+            if len(token) > 2 and token[0].isalpha() and token not in STOP and expand(token) == token:
+                count[stem(token)] += 1
+                form.setdefault(stem(token), token)
+    # Words said equally often stay in the order they were first said.
+    ranked = sorted(form, key=lambda word: -count[word])
     often = [word for word in ranked if count[word] > 1] or ranked
     return tuple(form[word] for word in often[:most])
-
-
-def _stem_of(token: str, stems: set[str]) -> str:
-    if not token or token in STOP or not token[0].isalpha():
-        return ""
-    found = stem(token)
-    return found if found in stems else ""
 
 
 def _vectors(sentences: Sequence[Sentence]) -> list[dict[str, float]]:
@@ -136,4 +126,4 @@ def _centrality(vectors: list[dict[str, float]]) -> list[float]:
 
 def _marginal(i: int, chosen: list[int], scores: list[float], vectors: list[dict[str, float]]) -> float:
     alike = max((_cosine(vectors[i], vectors[j]) for j in chosen), default=0.0)
-    return scores[i] * (1 - 0.8 * alike)
+    return scores[i] * (1 - alike)

@@ -23,7 +23,7 @@ _PARTICLES = frozenset("on off up down in out back over away".split())
 _POLITE = re.compile(r"^(?:(?:please|okay|ok|hey|hello|hi|so|now|then|and|just|robot|computer|assistant) )*")
 _WISH = re.compile(
     r"^(?:(?:can|could|may|might) (?:i|we) (?:please )?(?:have|get)|i (?:would|will) (?:like|have|take)(?: to (?:have|"
-    r"get|order))?|"
+    r"get))?|"
     r"i (?:want|need)|give me|(?:can|could|would|will) you (?:please )?|get me)\b ?(?P<what>.*)"
 )
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -42,7 +42,8 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "promise",
         re.compile(
-            r"\b(?:i|we) (?:promise|swear|guarantee)\b|\b(?:i|we) will (?!have\b|take (?:a|the|one|two)\b|never\b|"
+            r"\b(?:i|we) (?:promise|swear|guarantee)\b|\b(?:i|we) will (?!not\b|have\b|take (?:a|the|one|two)\b|"
+            r"never\b|"
             r"not be\b|be able\b)"
         ),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 
 STOP = frozenset(
     """a about above after again all also am an and any anybody anyone anything are as at away back be because been
@@ -105,6 +105,7 @@ _IRREGULAR = {
     }.items()
     for form in forms.split()
 }
+_UNCHANGED = frozenset("news always perhaps series species lens during morning evening nothing".split())
 _VOWEL = re.compile("[aeiouy]")
 _DOUBLED = re.compile(r"([bdfgmnprt])\1$")
 _SOUND = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
@@ -112,10 +113,10 @@ _SOUND = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
 
 def normal(word: str) -> str:
     """A word in lower case without the punctuation around it ("Friday," becomes "friday")."""
-    return word.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").strip(".,;:!?\"'()[]{}<>-…“”*")
+    return word.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").strip(".,;:!?\"'()[]{}<>-…“”*¿¡")
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def expand(word: str) -> str:
     """A normal word with its contraction written out ("we'll" becomes "we will"); others come back as they are."""
     if word in _CONTRACTIONS:
@@ -128,7 +129,7 @@ def expand(word: str) -> str:
     return word
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """The stem of a normal English word: irregular forms by table, else steps 1a to 1c of Porter's algorithm.
 
@@ -137,11 +138,13 @@ def stem(word: str) -> str:
     """
     word = word.removesuffix("'s").removesuffix("'")
     word = _IRREGULAR.get(word, word)
-    if len(word) <= 3:
+    if word in _UNCHANGED:
+        return word
+    if len(word) < 3:
         return word
     if word.endswith("sses") or (word.endswith("ies") and len(word) > 4):
         word = word[:-2]
-    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
+    elif word.endswith("s") and len(word) > 3 and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
     for ending in ("eed", "ed", "ing"):
         rest = word.removesuffix(ending)
@@ -150,12 +153,12 @@ def stem(word: str) -> str:
         if ending != "eed" and len(rest) > 2 and _VOWEL.search(rest):
             word = _DOUBLED.sub(r"\1", rest)
         break
-    if len(word) > 3 and word[-1] in "yi" and not _VOWEL.match(word[-2]):
+    if word[-1] in "yi" and not _VOWEL.match(word[-2]):
         return word[:-1] + "i"
     return word[:-1] if word.endswith("e") and len(word) > 3 else word
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def sound(word: str) -> str:
     """A key that words alike in sound share (Soundex without its cut at four signs)."""
     head, tail = word[:1], re.sub("[^a-z]", "", word[1:])
