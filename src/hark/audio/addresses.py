@@ -72,10 +72,10 @@ def closed_name(host: str) -> str | None:
         return "has a host name that ends in a dot"
     if any(host == name or host.endswith("." + name) for name in _NAMES):
         return "leads to this machine or its own network"
-    if ":" in host:
-        return None if _plain(host) else "has a host that is no proper address"
+    if is_plain(host):
+        return None if is_public(host) else "leads to a private address"
     last = host.rsplit(".", 1)[-1]
-    if (last.isdigit() or last.startswith("0x")) and not _plain(host):
+    if ":" in host or last.isdigit() or last.startswith("0x"):
         return "has a number as host that is not written plainly"
     return None
 
@@ -104,7 +104,8 @@ def shown(url: str) -> str:
     return text if len(text) <= 200 else text[:200] + "..."
 
 
-def _plain(host: str) -> bool:
+def is_plain(host: str) -> bool:
+    """Is a host a number, written the one plain way?"""
     try:
         ipaddress.ip_address(host)
     except ValueError:

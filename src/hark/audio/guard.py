@@ -14,7 +14,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from hark.audio.addresses import closed_name, disguised, is_public, shown
+from hark.audio.addresses import closed_name, disguised, is_plain, is_public, shown
 from hark.errors import FetchError, FetchRefusedError
 
 _CONNECT_SECONDS = 10.0
@@ -73,7 +73,7 @@ class Guard(httpcore2.NetworkBackend):
             raise _refused(url, f"is of the kind {parsed.scheme or '(none)'!r}", "Use http:// or https://.")
         if parsed.userinfo:
             raise _refused(url, "holds a user name or password", "Download it yourself, and give the file.")
-        host, port = _host(parsed), parsed.port or _PORTS[parsed.scheme]
+        host, port = _host(parsed), _PORTS[parsed.scheme] if parsed.port is None else parsed.port
         if self._named(host, port):
             return
         if port not in _PORTS.values():
@@ -112,7 +112,7 @@ class Guard(httpcore2.NetworkBackend):
         if why:
             raise FetchRefusedError(f"The host {host} {why}.", hint=_HINT)
         try:
-            addresses = self._resolver(host, port)
+            addresses = [host] if is_plain(host) else self._resolver(host, port)
         except (OSError, UnicodeError) as error:
             raise FetchError(f"There is no host {host}.", hint="Check the address and the connection.") from error
         if not addresses:
