@@ -90,11 +90,11 @@ def test_kinds_at_several_levels(samples: Any, kind: str, scale: float) -> None:
     [("bell", "bell"), ("knocks", "bursts"), ("siren", "siren"), ("noise", "noise"), ("silence", "silence")],
 )
 def test_the_examples(examples: Path, name: str, kind: str) -> None:
-    assert sound.hear(Audio.of(examples / "sounds" / f"{name}.flac")).kind == kind
+    assert sound.hear(Audio.of(examples / "sounds" / f"{name}.flac"), ()).kind == kind
 
 
 def test_the_example_song(examples: Path) -> None:
-    assert sound.hear(Audio.of(examples / "song.flac")).kind == "music"
+    assert sound.hear(Audio.of(examples / "song.flac"), ()).kind == "music"
 
 
 @pytest.mark.parametrize(("hertz", "note"), [(110, "A2"), (261.63, "C4"), (440, "A4"), (1000, "B5"), (3520, "A7")])
@@ -180,7 +180,7 @@ def test_speech_is_told_by_the_stretches_given(shared_data: Path) -> None:
     found = sound.hear(audio, [(0.3, 6.0), (6.5, 13.2)])
     assert found.kind == "speech"
     assert found.speech == pytest.approx(12.4 / audio.duration, abs=0.01)
-    assert sound.hear(audio).kind not in ("music", "siren", "bell", "bursts", "noise", "steady tone")
+    assert sound.hear(audio, ()).kind not in ("music", "siren", "bell", "bursts", "noise", "steady tone")
 
 
 def test_a_sound_beside_some_speech_is_still_described() -> None:

@@ -152,9 +152,10 @@ class Character:
 
     def _melodic(self, tonal: float) -> bool:
         """Whether several notes follow one another, each a steady tone."""
-        if len(self.pitch) < 50 or not (tonal > 0.4 or self.voiced > 0.5):
+        if len(self.pitch) < 50 or tonal < 0.3:
             return False
         notes = np.round(12 * np.log2(self.pitch / 440))
-        held = notes[1:][np.diff(notes) == 0]
-        _, counts = np.unique(held % 12, return_counts=True)
-        return bool((counts > 0.03 * len(notes)).sum() >= 4) and len(held) > 0.7 * len(notes)
+        runs = np.split(notes, np.flatnonzero(np.diff(notes)) + 1)
+        held = [run[0] % 12 for run in runs if len(run) >= 12]  # voices glide, and rarely stay on a note for 0.12 s
+        total = sum(len(run) for run in runs if len(run) >= 12)
+        return len(set(held)) >= 4 and total > 0.6 * len(notes)

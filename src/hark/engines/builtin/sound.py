@@ -91,8 +91,8 @@ class SoundDescription:
         return values | {"description": self.sentence(), "caveat": CAVEAT}
 
 
-def hear(audio: Audio, speech: Sequence[tuple[float, float]] = ()) -> SoundDescription:
-    """Describe a recording, given the stretches of it in which someone speaks.
+def hear(audio: Audio, speech: Sequence[tuple[float, float]]) -> SoundDescription:
+    """Describe a recording, given the stretches of it in which someone speaks, which are not found out here.
 
     Raises:
         AudioError: the recording cannot be decoded.
