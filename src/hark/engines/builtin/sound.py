@@ -72,8 +72,8 @@ class SoundDescription:
             almost = "almost " if self.peak_dbfs > -90 else ""
             return f"It is {almost}silent: {self.duration:.1f} s, nothing above {self.peak_dbfs:.0f} dBFS."
         extra = []
-        if self.speech and self.kind not in ("speech", "mixture"):
-            extra.append(f"with speech for {100 * self.speech:.0f} % of the time")
+        if self.speech >= 0.1 and self.kind not in ("speech", "mixture"):  # a detector takes the odd ring for a voice
+            extra.append(f"with what seems speech for {100 * self.speech:.0f} % of the time")
         if self.clipped > 1e-4:
             extra.append("clipped")
         if self.silence > 0.05 and self.kind not in ("bursts", "beeps"):
