@@ -27,6 +27,11 @@ def test_openers_start_a_sentence_inside_a_segment() -> None:
         "okay we decided to wait",
     ]
     assert texts(said("good morning everybody the door is open")) == ["good morning everybody", "the door is open"]
+    assert texts(said("kevin knows the code kevin will fix it")) == ["kevin knows the code", "kevin will fix it"]
+    assert texts(said("the roof is open", "by the way we will paint it", pause=0.4))[1:] == [
+        "by the way we will paint it"
+    ]
+    assert texts(said("the film we will see is new")) == ["the film we will see is new"]
     assert texts(said("i think that we decided nothing")) == ["i think that we decided nothing"]
 
 

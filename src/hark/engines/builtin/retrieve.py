@@ -28,10 +28,10 @@ _K1, _B = 1.2, 0.6  # Robertson and Zaragoza, The Probabilistic Relevance Framew
 # Words that frame a question rather than say what it is about.
 _FRAME = frozenset(
     """speaker speakers person people man woman guy lady caller recording audio clip file meeting conversation call
-    talk     talks talking talked tell tells told mention mentions mentioned discuss discusses discussed speak
-    speaks speaking spoke     decide decides decided decision decisions agree agreed happen happens happened think
-    thinks thought answer question     according exactly briefly sentence voice podcast interview lecture video
-    message time kind sort plan supposed     responsible date day deadline reason number amount long""".split()
+    talk talks talking talked tell tells told mention mentions mentioned discuss discusses discussed speak speaks
+    speaking spoke decide decides decided decision decisions agree agreed happen happens happened think thinks
+    thought answer question according exactly briefly sentence voice podcast interview lecture video message time
+    kind sort plan supposed responsible date day deadline reason number amount long""".split()
 )
 _KINDS = {
     "decide": r"\b(?:decid|decision|agree|conclu|settle|cho(?:ose|se|ice))",
@@ -80,13 +80,15 @@ class Question:
 class Match:
     """A sentence that may answer; `score` ranks, `share` (0..1) is how much of the question is found in it.
 
-    `short` is the part of its words that answers a who or a when, where that can be told; empty otherwise.
+    `short` is the part of its words that answers a who or a when, where that can be told; empty otherwise. `cue` (0..1)
+    is how much it holds the kind of thing asked for, and `fits` whether that is enough.
     """
 
     sentence: Sentence
     score: float
     share: float
     short: str = ""
+    cue: float = 0.0
     fits: bool = True
 
     @property
@@ -129,13 +131,15 @@ def _match(question: Question, sentence: Sentence, found: tuple[float, float], n
     if sentence.asks:
         share, score = 0.7 * share, 0.4 * score
     fits = bool(cue) or question.kind not in ("when", "number")
-    return Match(sentence, score * (1 + cue), min(share, 1.0), _short(question, sentence), fits)
+    return Match(sentence, score * (1 + cue), min(share, 1.0), _short(question, sentence), cue, fits)
 
 
 def _best(matches: list[Match], most: int) -> list[Match]:
     """The leading matches: those that answer where any does, and close to the first in score."""
     answering = [match for match in matches if match.answers]
     kept = answering or matches[:1]
+    if kept and kept[0].cue:
+        kept = [match for match in kept if match.cue]
     return [match for match in kept[:most] if match.score >= 0.55 * kept[0].score]
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hark.answers.transcript import Segment, Word
+from hark.engines.builtin.names import NAMES
 from hark.engines.builtin.words import STOP, expand, normal, stem
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ _GOES_ON = frozenset(
 # After these words the next one opens no sentence of its own unless a pause says so.
 _LEADS_ON = _GOES_ON | frozenset(
     """that about you he she they is are was were will would should could can must has have had not so until before
-    after     between be said say says think know hope guess believe tell told means""".split()
+    after between be if whether what who which where how why when said say says think know hope guess believe tell
+    told means""".split()
 )
 # These words, after a short pause, belong to the sentence before.
 _CARRIES_ON = frozenset("by before until till because of to for with from than or which whose while within".split())
@@ -34,6 +36,15 @@ _CARRIES_ON = frozenset("by before until till because of to for with from than o
 _OPENERS = re.compile(
     r"(?:okay|alright|anyway|next (?:topic|point|item|question)|thanks|thank you|by the way|let's|action items?|"
     r"(?:so )?we (?:have )?(?:decided|agreed)|i (?:do not|don't) know|what about|that's all|that is all|good morning)\b"
+)
+# ... a subject with its duty, after words that do not lead on to it ...
+_DUTY = re.compile(
+    r"(?:(?:i|we|you|he|she|they|(?P<name>[a-z]+)) (?:will|also|needs? to|has to|must|should|please|(?:is|are|"
+    r"am) going to)|"
+    r"(?:i'll|we'll|i'm going to|we're going to))\b"
+)
+_PREPARES = frozenset(
+    "if when after before until because since while as by on in at for from with next to unless".split()
 )
 # ... and those that do after a short stop.
 _OPENERS_PAUSED = re.compile(
@@ -182,7 +193,12 @@ def _parts(before: list[Word], after: list[Word], *, punctuated: bool) -> bool:
         return True
     if punctuated:
         return False
-    return normal(before[-1].text) not in _GOES_ON and normal(after[0].text) not in _CARRIES_ON
+    carries_on = normal(after[0].text) in _CARRIES_ON and not _OPENERS.match(_coming(after))
+    return normal(before[-1].text) not in _GOES_ON and not carries_on
+
+
+def _coming(words: list[Word]) -> str:
+    return " ".join(normal(word.text) for word in words[:4])
 
 
 def _inside(before: list[Word], after: list[Word], *, punctuated: bool) -> bool:
@@ -196,6 +212,16 @@ def _inside(before: list[Word], after: list[Word], *, punctuated: bool) -> bool:
         return not _GREETING.fullmatch(" ".join(normal(word.text) for word in (*before, after[0])))
     if len(before) < 3 or len(after) < 3 or normal(before[-1].text) in _LEADS_ON:
         return False
-    coming = " ".join(normal(word.text) for word in after[:4])
+    coming = _coming(after)
     paused = after[0].start - before[-1].end >= SHORT_PAUSE
-    return bool(_OPENERS.match(coming)) or (paused and bool(_OPENERS_PAUSED.match(coming)))
+    return _opens(said, coming) or (paused and bool(_OPENERS_PAUSED.match(coming)))
+
+
+def _opens(said: str, coming: str) -> bool:
+    """Whether the words to come open a sentence, whatever the pause."""
+    if _OPENERS.match(coming):
+        return True
+    words, duty = said.split(), _DUTY.match(coming)
+    if duty is None or len(words) < 4 or words[0] in _PREPARES or words[-1] in NAMES:
+        return False
+    return duty["name"] is None or duty["name"] in NAMES

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _COMMANDS = WORK | frozenset(
     """turn switch play stop pause resume start open close shut dim brighten lower raise increase decrease brew pour
-    heat     cool warm go come wait stay sit stand hurry listen lock unlock mute unmute skip shuffle wake navigate
-    drive park light     dial text message remember note write read spell count mix stir boil cook fry serve help
-    let tell show say enable     disable activate deactivate set put grind froth clean make""".split()
+    heat cool warm go come wait stay sit stand hurry listen lock unlock mute unmute skip shuffle wake navigate drive
+    park light dial text message remember note write read spell count mix stir boil cook fry serve help let tell
+    show say enable disable activate deactivate set put grind froth clean make""".split()
 )
 _PARTICLES = frozenset("on off up down in out back over away".split())
 _POLITE = re.compile(r"^(?:(?:please|okay|ok|hey|hello|hi|so|now|then|and|just|robot|computer|assistant) )*")

@@ -8,12 +8,12 @@ from functools import lru_cache
 STOP = frozenset(
     """a about above after again all also am an and any anybody anyone anything are as at away back be because been
     before being but by can could did do does doing done down each else even ever every everybody everyone few for
-    from     get gets getting go goes going gone got had has have having he her here hers him his how i if in into
-    is it its     just let like lot made make makes many maybe me might more most much must my no nor not now of off
-    oh okay on once     one only or other our ours out over own please quite really right s said same say says see
-    shall she should so some     somebody someone something still such t than that the their them then there these
-    they thing things this those     through to today too uh um under until up us very was way we well went were
-    what when where which while who whom     whose why will with would yeah yes yet you your yours""".split()
+    from get gets getting go goes going gone got had has have having he her here hers him his how i if in into is it
+    its just let like lot made make makes many maybe me might more most much must my no nor not now of off oh okay
+    on once one only or other our ours out over own please quite really right s said same say says see shall she
+    should so some somebody someone something still such t than that the their them then there these they thing
+    things this those through to today too uh um under until up us very was way we well went were what when where
+    which while who whom whose why will with would yeah yes yet you your yours""".split()
 )
 
 _CONTRACTIONS = {
