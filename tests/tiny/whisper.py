@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 DIM, MELS, LAYERS, HEADS = 16, 80, 2, 2
 WORDS = 50257
-CERTAIN = 2.0  # a spread at which one word stands out, so that the library does not try again with other temperatures
+# So spread, one word stands out (or the library would try again at other temperatures), and what is heard weighs most.
+SPREADS = {"projection": 2.0, "linear2 of 3": 1.0}
 ENDING = 30.0  # a bias towards the end of the text, which then has about ten words
 
 
@@ -82,10 +83,11 @@ def _fill(spec: Any, name: str, random: np.random.Generator, vocabulary: int) ->
     if "gamma" in vars(spec):
         spec.gamma, spec.beta = np.ones(DIM, np.float32), np.zeros(DIM, np.float32)
     elif "encodings" in vars(spec):
-        spec.encodings = _normal(random, 1500, DIM) if "encoder" in name else _normal(random, 448, DIM, spread=1.0)
+        spec.encodings = _normal(random, 1500, DIM) if "encoder" in name else _normal(random, 448, DIM, spread=2.0)
     elif "weight" in vars(spec):
         shape = _shape(name, vocabulary)
-        spec.weight = _normal(random, *shape, spread=CERTAIN if "projection" in name else 0.3)
+        spread = next((spread for end, spread in SPREADS.items() if end in name), 0.3)
+        spec.weight = _normal(random, *shape, spread=spread)
         if "embeddings" not in name and "projection" not in name:
             spec.bias = np.zeros(shape[0], np.float32)
     else:

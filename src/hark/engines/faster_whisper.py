@@ -108,7 +108,7 @@ class _Run:
 
     def over(self, audio: Audio) -> Iterator[Delta]:
         stretches = 0
-        for stretch in cut(audio.stream(rate=RATE, mono=True)):
+        for stretch in cut(audio.stream(rate=RATE, mono=True), STRETCH):
             if self._full():
                 break
             stretches, self.seconds = stretches + 1, stretch.end
@@ -214,7 +214,7 @@ class _Run:
             )
 
 
-def cut(blocks: Iterable[NDArray[Any]], seconds: float = STRETCH) -> Iterator[Window]:
+def cut(blocks: Iterable[NDArray[Any]], seconds: float) -> Iterator[Window]:
     """Cut a recording, silence and all, into stretches that end in pauses; each sample is in exactly one.
 
     Args:

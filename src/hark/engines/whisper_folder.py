@@ -91,13 +91,19 @@ def _threads() -> int:
 
 
 def _culprit(folder: Path, error: Exception) -> Path:
+    """The file that is damaged: the first that cannot be read by itself, else one the error names, else the weights."""
     import tokenizers
 
+    for path in (folder / "config.json", folder / "preprocessor_config.json"):
+        try:
+            json.loads(path.read_text(encoding="utf-8") if path.exists() else "{}")
+        except ValueError:
+            return path
     try:
         tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - it raises nothing more precise
         return folder / "tokenizer.json"
-    named = [path for path in sorted(folder.iterdir()) if path.name in str(error) or path.stem in str(error)]
+    named = [path for path in sorted(folder.iterdir()) if path.stem in str(error)]
     return named[0] if named else folder / "model.bin"
 
 
