@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hark
+from tests.tiny.whisper import tiny_whisper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +20,8 @@ ENGINES = ("builtin", "echo", "faster-whisper")
 def model(request: pytest.FixtureRequest) -> str:
     """The name or folder of a model of each engine; weights are tiny, random and made here."""
     if request.param == "faster-whisper":
-        folder: Path = request.getfixturevalue("tiny_whisper")
-        return str(folder)
+        folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("models") / "tiny"
+        return str(tiny_whisper(folder))
     return str(request.param)
 
 

@@ -26,6 +26,7 @@ _METHOD = Notice(
     "Heard offline by pocketsphinx (English); answers are quoted from the transcript or measured, never written. "
     "A larger model, such as faster-whisper:small for transcripts, does better: see `hark models`.",
 )
+_CAVEAT = Notice("model", "Sounds are measured; to name what made one takes an audio-language model.")
 _NO_SYSTEM = Notice("method", "The system prompt was not used: the offline default follows none.")
 
 
@@ -67,7 +68,8 @@ class Builtin(Engine):
         request = route(conversation.prompt, options.task)
         if request.refusal:
             raise UnsupportedError(request.refusal.reason, hint=request.refusal.instead)
-        yield Delta(notices=(_METHOD, *([_NO_SYSTEM] if conversation.system else [])))
+        method = (_METHOD,) if set(request.jobs) - _MEASURED else ()
+        yield Delta(notices=(*method, *([_NO_SYSTEM] if conversation.system else [])))
         if request.jobs == ("transcribe",) and not request.times:
             yield from self._transcribe(conversation, options)
         else:
@@ -118,6 +120,7 @@ class Builtin(Engine):
             said = Reply(texts, data={job: values for job, (_, values) in measured.items()}, notices=limits)
         notices = (*said.notices, *(notice for clip in clips for notice in clip.notices))
         usage = Usage(seconds or sum(clip.duration for clip in clips))
+        notices += (_CAVEAT,) if "sound" in measured else ()
         yield Delta(said.text, said.evidence, notices, seconds, usage, "en" if transcripts else None, said.data)
 
     def _hear(self, clip: Audio, before: float) -> Iterator[Delta]:
@@ -184,9 +187,8 @@ def _measure(job: str, clip: Audio) -> tuple[str, dict[str, object]]:
 
         music = hear(clip)
         return " ".join([music.sentence(), *music.notices]), music.to_dict()
-    from hark.audio.windows import windows
-    from hark.engines.builtin.sound import describe
+    from hark.audio.speech import RATE, speech
+    from hark.engines.builtin import sound
 
-    speech = [(window.start, window.end) for window in windows(clip.stream())]
-    sound = describe(clip.stream(), speech=speech)
-    return sound.sentence(), sound.to_dict()
+    heard = sound.hear(clip, [(start / RATE, end / RATE) for start, end in speech(clip.stream(), padding=0)])
+    return heard.sentence(), heard.to_dict()
