@@ -85,6 +85,7 @@ def test_ordinary_talk_holds_no_decisions_and_no_actions(talk: tuple[str, ...]) 
 
 
 DECIDED = (
+    "the directors voted in favour of the new building",
     "we've agreed on a price of ten euros",
     "the vote is seven to two so the proposal is accepted",
     "okay then we'll go with option b",
@@ -100,6 +101,10 @@ DECIDED = (
     "It was decided to hire two more people.",
 )
 NOTHING = (
+    "we decided nothing",
+    "it was agreed upon by nobody",
+    "you will find the key under the mat",
+    "the shop will close at eight",
     "did we decide anything yesterday",
     "we could not agree on a date",
     "nothing was decided",
@@ -142,6 +147,8 @@ NOTHING = (
     "paul must be tired",
 )
 TO_DO = {
+    "somebody needs to water the flowers": ("somebody", "water the flowers", ""),
+    "rachel and tim have to clean the kitchen tomorrow": ("Rachel and Tim", "clean the kitchen", "tomorrow"),
     "bob you should call the bank tomorrow": ("Bob", "call the bank", "tomorrow"),
     "i can do that by friday": ("I (the speaker)", "do that", "by friday"),
     "tina is supposed to deliver the boxes by five pm": ("Tina", "deliver the boxes", "by five pm"),

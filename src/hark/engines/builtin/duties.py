@@ -50,10 +50,10 @@ _NO_WORK = frozenset(
     """be become begin believe belong care come cost depend die disagree eat enjoy exist fall feel forget get_up go
     happen hate have hear hope imagine keep know laugh leave lie like listen live look lose love matter mean mind
     miss need never not notice rain realise realize regret remain remember rest say see seem sit sleep smile snow
-    stand start stay suffer suppose talk think understand wait want win wish wonder admit agree always only
-    probably discuss decide also been hang appreciate continue stop tell_you welcome thank bet guess promise
-    assume excuse let ask_myself retire increase decrease continue rise grow cry work run speak pass repeat_that
-    quit survive travel excuse join""".split()
+    stand start stay suffer suppose talk think understand wait want win wish wonder admit agree always only probably
+    discuss decide also been hang appreciate continue stop tell_you welcome thank bet guess promise assume excuse
+    let ask_myself retire increase decrease continue rise grow cry work run speak pass repeat_that quit survive
+    travel excuse join""".split()
 )
 # Of these, some are work when something follows: "go to the bank", "talk to marketing", "join the call".
 _WORK_WITH = re.compile(
@@ -68,19 +68,19 @@ _WORK_WITH = re.compile(
 )
 # What "I" and "we" say of themselves must be work plainly; anyone may say "I will cry".
 WORK = frozenset(
-    """add adjust analyse lock hand analyze announce apply approve arrange ask assemble assign attach audit back
-    backup bake book bring build buy calculate calibrate call cancel change charge check choose clean clear
-    collect compare complete configure confirm connect contact coordinate copy correct create cut debug deal
-    decorate define delete deliver deploy design develop document download draft draw drive edit email evaluate
-    examine explain export extend fetch figure file fill find finish fix follow forward gather get give handle
-    help hire implement improve inform inspect install integrate interview investigate invite label look maintain
-    make mail measure merge migrate monitor move notify offer order organise organize pack paint patch pay phone
-    pick plan post prepare present print process produce provide publish purchase push put reach rebuild record
-    recruit refactor refill register release remind remove rename renew rent repair repeat replace reply report
-    request research reserve reset resolve respond restart restore return review revise rewrite rotate run scan
-    schedule search sell send separate set setup share ship show sign solve sort speak store study submit supply
-    take talk tell test track train transfer translate type update upgrade upload verify visit wash write work
-    double ping sync circulate compile cover drop""".split()
+    """add adjust analyse lock hand analyze announce apply approve arrange ask assemble assign attach audit back backup
+    bake book bring build buy calculate calibrate call cancel change charge check choose clean clear collect compare
+    complete configure confirm connect contact coordinate copy correct create cut debug deal decorate define delete
+    deliver deploy design develop document download draft draw drive edit email evaluate examine explain export
+    extend fetch figure file fill find finish fix follow forward gather get give handle help hire implement improve
+    inform inspect install integrate interview investigate invite label look maintain make mail measure merge
+    migrate monitor move notify offer order organise organize pack paint patch pay phone pick plan post prepare
+    present print process produce provide publish purchase push put reach rebuild record recruit refactor refill
+    register release remind remove rename renew rent repair repeat replace reply report request research reserve
+    reset resolve respond restart restore return review revise rewrite rotate run scan schedule search sell send
+    separate set setup share ship show sign solve sort speak store study submit supply take talk tell test track
+    train transfer translate type update upgrade upload verify visit wash write work double water feed empty fold
+    wrap load unload sew ping sync circulate compile cover drop""".split()
 )
 _HARMLESS_REQUESTS = frozenset(
     "hear see believe imagine tell repeat say explain guess feel help understand stop".split()

@@ -28,7 +28,8 @@ _DECISIONS = re.compile(
     "|".join(
         (
             (
-                rf"\b(?:we|they|everyone|everybody|team|board|committee|group|management|owner|boss|manager|director|"
+                rf"\b(?:we|they|everyone|everybody|team|board|committee|directors|members|parents|partners|majority|"
+                rf"teachers|group|management|owner|boss|manager|director|"
                 rf"council|"
                 rf"he|she|all)(?: (?:have|has|had|all|both|finally|just|now|already|also|then|"
                 rf"unanimously))* (?:{_SETTLED})\b"
@@ -73,7 +74,7 @@ _UNDECIDED = re.compile(
     r"\b(?:undecided|no decision|(?:yet|still|need|needs|have|has|want|try|remains) to (?:decide|agree|choose|"
     r"be decided)|"
     r"open question|(?:is|are|was|has|have|had) not(?: \w+)? (?:decided|agreed|approved)|"
-    r"(?:can|could|did) not (?:decide|agree))\b"
+    r"(?:can|could|did) not (?:decide|agree)|(?:decided|agreed|approved)(?: upon| on)? (?:nothing|by nobody))\b"
 )
 
 

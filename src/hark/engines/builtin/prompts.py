@@ -28,7 +28,8 @@ _ASKED: tuple[tuple[Job, str], ...] = (
         "transcribe",
         (
             r"\btranscri(?:be|bing|pt|pts|ption|ptions)\b|"
-            rf"\bwhat (?:does|do|did|is|are|was|were|has|have|can) {_SPEAKER}(?: in {_THING})?(?: be)? (?:say|saying|"
+            rf"\bwhat (?:does|do|did|is|are|was|were|has|have|"
+            rf"can) {_SPEAKER}(?: in {_THING})?(?: be)?(?: trying to)? (?:say|saying|"
             rf"said|talking|speaking|telling)"
             rf"(?: (?:in|on|at|during) {_THING}| exactly| here| to (?:me|us|you))*$|"
             r"\bwhat (?:is|was|are|were) (?:being )?(?:said|spoken)(?: (?:in|on|at|here|during)\b.*)?$|"
@@ -67,7 +68,8 @@ _ASKED: tuple[tuple[Job, str], ...] = (
             r"concerning))|"
             rf"\bwhat (?:was|were|has been|is|did|have|had) (?:{_SPEAKER} |we )?(?:been )?(?:decided?|agreed?|"
             rf"resolved?)(?: (?:on|upon|in|at|during)(?: {_THING})?)?$|"
-            r"\bmeeting (?:minutes|notes)\b|^(?:the )?(?:minutes|notes)\b|\bwhat did they (?:decide|agree)(?: on)?$"
+            r"\bmeeting (?:minutes|notes)\b|(?:^|\bthe )minutes\b(?! of audio)|^(?:the )?notes\b|"
+            r"\bwhat did they (?:decide|agree)(?: on)?$"
         ),
     ),
     (
@@ -81,7 +83,8 @@ _ASKED: tuple[tuple[Job, str], ...] = (
             r"\bresponsibilities\b|\bwho does what\b|\bwhat (?:has|needs|have|is|remains) to be done$|"
             r"\bmeeting (?:minutes|"
             r"notes)\b|\bowners\b|"
-            r"^(?:the )?(?:minutes|notes)\b|\bwhat (?:do|must|should) (?:we|they) (?:need|have)? ?(?:to )?do(?: next|"
+            r"(?:^|\bthe )minutes\b(?! of audio)|^(?:the )?notes\b|\bwhat (?:do|must|should) (?:we|they) (?:need|"
+            r"have)? ?(?:to )?do(?: next|"
             r" now)?$"
         ),
     ),
@@ -93,7 +96,8 @@ _ASKED: tuple[tuple[Job, str], ...] = (
             rf"\bwhat (?:does|do|did) {_SPEAKER} want(?: (?:to do|me to do|us to do|from (?:me|us|you)))?$|"
             rf"\bwhat (?:is|"
             rf"are) {_SPEAKER} (?:asking|ordering|requesting)(?: for)?$|"
-            r"\b(?:what|which|parse the|extract the|understand the|spoken|voice) (?:command|order|request)\b|"
+            r"\bwhat is the (?:spoken )?(?:command|order|request)$|\b(?:what|which|parse the|extract the|"
+            r"understand the|spoken|voice) (?:command|order|request)\b|"
             r"\b(?:is (?:this|that|it) (?:a|an) "
             r"(?:question|order|command|request|statement|promise|complaint))\b|\bslots?\b|"
             r"\bwhat should the (?:assistant|"

@@ -66,17 +66,19 @@ RULES = (
         "write anything new: every sentence of its answers is quoted from the recording",
     ),
     _rule(
-        r"\b(?:a|an|one|some) (?:\w+ )?(?:poem|haiku|limerick|sonnet|essay|blog post|article|tweet|joke|song about|rap|"
-        r"fairy tale|"
-        r"short story|screenplay|press release|cover letter|slogan|headline|title)\b(?=.*\b(?:about|for|of|from|based|"
-        r"with)\b|$)"
-        r"(?<!who wrote)|^(?:a |give .* |suggest .* )?(?:title|headline)\b",
+        r"^(?!(?:who|when|where|why|how|which|did|does|do|is|are|was|were|has|have|what (?!would|could))\b).*"
+        r"\b(?:a|an|one|some|good) (?:\w+ )?(?:poem|haiku|limerick|sonnet|essay|blog post|article|tweet|joke|"
+        r"song about|"
+        r"rap|fairy tale|short story|screenplay|press release|cover letter|slogan|headline|title)\b|"
+        r"^(?:a |give .* |suggest .* )?(?:title|headline)\b",
         "write anything new: every sentence of its answers is quoted from the recording",
     ),
     _rule(
         r"^(?:re ?write|re ?phrase|paraphrase|reword|re ?formulate|simplify|shorten|expand|elaborate|polish|proofread|"
         r"correct|"
-        r"improve|fix the grammar|formali[sz]e|turn (?:this|it|that) into|convert|edit|change the)\b|"
+        r"improve|fix the grammar|formali[sz]e|turn (?:this|it|that) into|edit|change the)\b|"
+        r"^convert(?! (?:the |this |my )?(?:speech|audio|recording|voice|it|sound) (?:in)?to (?:\w+ )?(?:text|words|"
+        r"writing|transcript))\b|"
         r"\b(?:in the style of|in style of|as if you were|like a pirate|in simple words|in your own words|"
         r"like i am five|"
         r"in formal (?:english|language))\b",
@@ -109,9 +111,9 @@ RULES = (
         r"talkers)\b(?:.*\b(?:"
         r"speak|speaking|talk|talking|spoke|here|present|hear|heard|in (?:this|the))\b|$)|"
         r"\b(?:number of|count the) (?:\w+ )?(?:speakers|voices|people)\b|\bwho (?:is|are|was) (?:speaking|talking|"
-        r"the speakers?)\b|"
+        r"the speakers?)(?: here| now| in (?:this|the) \w+)?$|"
         r"\bwho said (?:that|this|it|what)\b|\b(?:identify|recogni[sz]e|label|separate|distinguish|diari[sz]e|"
-        r"diari[sz]ation)\b.*\b(?:speakers?|voices?)\b|"
+        r"diari[sz]ation)\b.*\b(?:speakers|voices)\b|"
         r"\bdiari[sz](?:e|ation)\b|\bsame (?:speaker|voice|person)\b|\bis (?:it|this|that) the voice of\b|"
         r"\bwhose voice\b",
         "tell voices apart",
@@ -119,10 +121,10 @@ RULES = (
     ),
     _rule(
         r"\b(?:male or female|man or (?:a )?woman|gender|how old (?:is|does) (?:the |this )?(?:speaker|person|voice|"
-        r"caller|man|woman|he|she)|"
+        r"caller)|"
         r"age of the speaker|(?:what|which) (?:accent|dialect)|accent (?:is|does)|native speaker|"
         r"where is the speaker from|pronunciation|"
-        r"sarcas\w+|ironic|lying|accent)\b",
+        r"sarcas\w+|ironic|(?:speaker|person|caller|he|she) lying$|speak\w* with an accent)\b",
         "judge a voice (age, sex, accent, pronunciation, irony)",
     ),
     _rule(
@@ -143,7 +145,7 @@ RULES = (
         "give advice or an opinion, or judge what was said",
     ),
     _rule(
-        r"^(?:what|how much) is \d+ ?[-+*/x] ?\d+|^(?:calculate|compute|solve|convert)\b|"
+        r"^(?:what|how much) is \d+ ?[-+*/x] ?\d+|^(?:calculate|compute|solve)\b|"
         r"\bcapital (?:city )?of [a-z]+$|"
         r"^what (?:time|day) is it|^what is the weather(?: like)?(?: today| now| tomorrow)?$|^who are you|"
         r"^what are you|^who (?:made|created) you|^what (?:can|do) you do$|"
