@@ -17,11 +17,16 @@ from sounds import write
 RUN = """
 import json, resource, sys, time
 from hark.audio.audio import Audio
-rss = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-start = rss()
+def peak():
+    # A child of fork and exec inherits the ru_maxrss of its parent on Linux; VmHWM is its own.
+    try:
+        return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+start = peak()
 begin = time.process_time()
 samples = sum(len(block) for block in Audio.of(sys.argv[1]).stream())
-print(json.dumps(dict(seconds=samples / 16000, cpu=time.process_time() - begin, grown=rss() - start, peak=rss())))
+print(json.dumps(dict(seconds=samples / 16000, cpu=time.process_time() - begin, grown=peak() - start, peak=peak())))
 """
 
 

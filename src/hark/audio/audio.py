@@ -157,7 +157,7 @@ class Audio:
         if self._recording.info[2] is not None:
             seconds = min(self.duration, 3600.0)  # a header may lie; beyond an hour the array grows as it fills
         blocks, channels = self._converted(rate, mono)
-        whole = joined(blocks, int(seconds * rate) + 16, channels)
+        whole = joined(blocks, int((seconds + 1) * rate), channels)
         return whole[:, 0] if mono else whole
 
     def stream(

@@ -98,7 +98,8 @@ class SoundfileReader:
         size = max(256, BLOCK // self.channels)
         while True:
             # NaN marks what libsndfile did not fill when it fails in the middle of a block (a FLAC that breaks off).
-            block = np.full((size, self.channels), np.nan, np.float32)
+            block = np.empty((size, self.channels), np.float32)
+            block[:, 0] = np.nan
             try:
                 count = self._sound.buffer_read_into(block, dtype="float32")
             except soundfile.LibsndfileError as error:
