@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from hark.engines.builtin.worker import receive, send
 from hark.errors import ModelError
@@ -26,6 +26,22 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class Found(NamedTuple):
+    """A word as pocketsphinx gives it: 10 ms frames of the window, first and last, and its scores.
+
+    `acoustic` and `language` are probabilities, `order` is the length of the n-gram the language model knew (1 to 3),
+    and `posterior` is the word's share among all paths of the lattice.
+    """
+
+    text: str
+    first: int
+    last: int
+    acoustic: float
+    language: float
+    order: int
+    posterior: float
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the work is no longer wanted
@@ -99,7 +115,7 @@ class Pool:
         with self._lock:
             return [worker.process.pid for worker in self._all]
 
-    def run(self, samples: bytes, call: Call) -> list[list[Any]]:
+    def run(self, samples: bytes, call: Call) -> list[Found]:
         """Recognise 16-bit samples; a worker that dies is replaced once.
 
         Raises:
@@ -121,7 +137,7 @@ class Pool:
         for worker in workers:
             worker.end()
 
-    def _once(self, samples: bytes, call: Call) -> list[list[Any]]:
+    def _once(self, samples: bytes, call: Call) -> list[Found]:
         call.check()
         worker = self._take()
         try:
@@ -170,7 +186,7 @@ class _Worker:
         self._requests = cast("BinaryIO", self.process.stdin)
         self._replies = cast("BinaryIO", self.process.stdout)
 
-    def recognise(self, samples: bytes) -> list[list[Any]]:
+    def recognise(self, samples: bytes) -> list[Found]:
         try:
             send(self._requests, samples)
             said = receive(self._replies)
@@ -181,8 +197,7 @@ class _Worker:
             raise _CrashedError("The recogniser (pocketsphinx) stopped unexpectedly.", hint="Run `hark doctor`.")
         if isinstance(found, dict):
             raise ModelError(f"The recogniser (pocketsphinx) failed: {found['error']}", hint="Run `hark doctor`.")
-        words: list[list[Any]] = found
-        return words
+        return [Found(*word) for word in found]
 
     def end(self) -> None:
         """Kill it and collect it: it holds nothing worth saving."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import weakref
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from hark.answers.answer import Delta
 from hark.answers.transcript import Segment, Word
 from hark.audio.speech import RATE
 from hark.audio.windows import Window, windows
-from hark.engines.builtin.confidence import confidences
-from hark.engines.builtin.pool import Call, Pool
+from hark.engines.builtin.confidence import UNSURE, confidences, spoken
+from hark.engines.builtin.pool import Call, Found, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from hark.audio.audio import Audio
 
 _FRAME_SECONDS = 0.01
-_UNSURE = 0.5
-_FILLER = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
 _PRONUNCIATION = re.compile(r"\(\d+\)$")
 _FIRST_PERSON = re.compile(r"i('.+)?")
 
@@ -51,20 +50,27 @@ class Recogniser:
             ModelError: the recogniser failed.
         """
         counted = _Counted(source.stream() if hasattr(source, "stream") else source)
+        with contextlib.closing(self.hear(counted)) as windows_heard:
+            for window, found in windows_heard:
+                segment = segment_of(found, window.start, window.end)
+                yield Delta(segments=(segment,) if segment else (), heard=window.end)
+        yield Delta(heard=counted.seconds)
+
+    def hear(self, blocks: Iterable[NDArray[np.float32]]) -> Generator[tuple[Window, list[Found]], None, None]:
+        """The windows of a recording, in order, each with what was found in it, fillers and all."""
         if not self._pool.mine:  # after a fork
             self._pool = self._new_pool(self._pool.size)
         pool, call = self._pool, Call()
         threads = ThreadPoolExecutor(pool.size, thread_name_prefix="hark-recogniser")
-        pending: deque[tuple[Window, Future[list[list[Any]]]]] = deque()
+        pending: deque[tuple[Window, Future[list[Found]]]] = deque()
         try:
-            for window in windows(counted):
+            for window in windows(blocks):
                 pending.append((window, threads.submit(pool.run, _pcm(window.samples), call)))
                 # Enough in flight to keep all workers busy, and no more than that: memory stays flat.
                 while pending and (pending[0][1].done() or len(pending) > 2 * pool.size):
-                    yield _delta(*pending.popleft())
+                    yield _result(*pending.popleft())
             while pending:
-                yield _delta(*pending.popleft())
-            yield Delta(heard=counted.seconds)
+                yield _result(*pending.popleft())
         finally:
             call.stop()
             threads.shutdown(wait=False, cancel_futures=True)
@@ -72,6 +78,11 @@ class Recogniser:
     def close(self) -> None:
         """End the worker processes; they are started again when next needed."""
         self._pool.close()
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of the workers that are there now."""
+        return self._pool.pids
 
     def _new_pool(self, workers: int | None) -> Pool:
         pool = Pool(workers)
@@ -100,28 +111,24 @@ def _pcm(samples: NDArray[np.float32]) -> bytes:
     return (samples * (32000 / max(peak, 1e-6))).astype("<i2").tobytes()
 
 
-def _delta(window: Window, future: Future[list[list[Any]]]) -> Delta:
-    segment = _segment(window, future.result())
-    return Delta(segments=(segment,) if segment else (), heard=window.end)
+def _result(window: Window, future: Future[list[Found]]) -> tuple[Window, list[Found]]:
+    return window, future.result()
 
 
-def _segment(window: Window, found: list[list[Any]]) -> Segment | None:
-    words = [
-        _word(window, item, confidence)
-        for item, confidence in zip(found, confidences(found), strict=True)
-        if not _FILLER.fullmatch(item[0])
-    ]
+def segment_of(found: list[Found], start: float, end: float) -> Segment | None:
+    """What was found in a window that lies at `start` to `end` seconds; None where there is no word."""
+    pairs = zip(spoken(found), confidences(found), strict=True)
+    words = tuple(_word(item, confidence, start, end) for item, confidence in pairs)
     if not words:
         return None
-    lengths = [word.end - word.start for word in words]
-    confidence = round(float(np.average([word.confidence or 0.0 for word in words], weights=lengths)), 3)
     text = " ".join(word.text for word in words)
-    return Segment(text, words[0].start, words[-1].end, tuple(words), confidence, unsure=confidence < _UNSURE)
+    confidence = round(float(np.mean([word.confidence or 0.0 for word in words])), 3)
+    return Segment(text, words[0].start, words[-1].end, words, confidence, unsure=confidence < UNSURE)
 
 
-def _word(window: Window, item: list[Any], confidence: float) -> Word:
-    text = _PRONUNCIATION.sub("", item[0])
+def _word(item: Found, confidence: float, start: float, end: float) -> Word:
+    text = _PRONUNCIATION.sub("", item.text)
     text = text.capitalize() if _FIRST_PERSON.fullmatch(text) else text
-    start = window.start + item[1] * _FRAME_SECONDS
-    end = min(window.end, window.start + (item[2] + 1) * _FRAME_SECONDS)
-    return Word(text, round(start, 3), round(end, 3), round(confidence, 3), unsure=confidence < _UNSURE)
+    first = round(start + item.first * _FRAME_SECONDS, 3)
+    after = round(min(end, start + (item.last + 1) * _FRAME_SECONDS), 3)
+    return Word(text, first, after, round(confidence, 3), unsure=confidence < UNSURE)

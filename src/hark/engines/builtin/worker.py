@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pocketsphinx import Decoder
 
 LENGTH = struct.Struct(">I")
-SETTINGS: dict[str, Any] = {"loglevel": "FATAL", "lw": 8, "beam": 1e-60, "wbeam": 1e-40, "maxhmmpf": 60000}
+# Wider beams and a heavier language model than pocketsphinx's own find more words; fewer states at once cost none.
+SETTINGS: dict[str, Any] = {"loglevel": "FATAL", "lw": 8, "beam": 1e-60, "wbeam": 1e-40, "maxhmmpf": 10000}
 
 
 def main() -> None:
@@ -42,7 +43,12 @@ def make_decoder(**changes: Any) -> Decoder:
     """The recogniser with hark's settings."""
     from pocketsphinx import Decoder
 
-    return Decoder(**(SETTINGS | changes))
+    decoder = Decoder(**(SETTINGS | changes))
+    # Its noise removal loses words, more so in noise, and lets each window change the words of the next. The model's
+    # own settings file turns it on over what the constructor was given.
+    decoder.config["remove_noise"] = False
+    decoder.reinit_feat()
+    return decoder
 
 
 def reply(decoder: Decoder, samples: bytes) -> list[list[Any]] | dict[str, str]:
