@@ -140,10 +140,14 @@ def _hearing(listener: Listener) -> Check:
         return Check("hearing", False, error.message, error.hint)
     detail = " and ".join(repr(answer) for answer in answers)
     if answers[0] == answers[1]:
-        return Check("hearing", False, f"two different clips gave the same answer: {detail}", "The audio does not reach it.")
+        return Check(
+            "hearing", False, f"two clips gave one and the same answer: {detail}", "The audio does not reach it."
+        )
     said = [set(words.split()) for words in KNOWN_CLIPS.values()]
     right = sum(len(words & set(answer.lower().split())) for words, answer in zip(said, answers, strict=True))
     total = sum(map(len, said))
     if 2 * right < total:
-        return Check("hearing", None, f"two clips, two answers, but not their words: {detail}", "A larger model may do better.")
+        return Check(
+            "hearing", None, f"two clips, two answers, not their words: {detail}", "A larger model may do better."
+        )
     return Check("hearing", True, f"{right} of {total} words of two known clips: {detail}")

@@ -17,7 +17,7 @@ from hark.errors import OptionError
 from hark.tasks import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
 
 def load(model: str | None = None, **how: Any) -> Listener:
@@ -94,12 +94,11 @@ class Listener:
         """Begin a conversation of several turns."""
         return Chat(self, system)
 
-    def transcribe(self, audio: Any, *, on_heard: Callable[[float], None] | None = None, **options: Any) -> Transcript:
+    def transcribe(self, audio: Any, **options: Any) -> Transcript:
         """Write down what is said, with times where the model gives them.
 
         Args:
             audio: anything `Audio.of` takes.
-            on_heard: called with the seconds heard so far, for a progress bar.
             options: fields of `hark.Options`, such as `language`, `timestamps`.
 
         Raises:
@@ -107,9 +106,7 @@ class Listener:
             UnsupportedError: the model gives no transcript, or not the times or language wanted.
         """
         clip = Audio.of(audio)
-        deltas = self.stream(clip, task=options.pop("task", "transcribe"), **options)
-        answer = Answer.of(_watched(deltas, on_heard) if on_heard else deltas)
-        return Transcript.of(answer, answer.usage.audio_seconds or clip.duration)
+        return Transcript.of(self.ask(clip, **{"task": "transcribe", **options}), clip)
 
     def translate(self, audio: Any, to: str = "en", **options: Any) -> Transcript:
         """Write down what is said in another language (a code such as `en`); else like `transcribe`.
@@ -180,13 +177,6 @@ def names_audio(text: str) -> bool:
     if re.fullmatch(r"\S*[^\s.]\.[A-Za-z][A-Za-z0-9]{1,4}", text):
         return True
     return len(text) < 4096 and "\0" not in text and os.path.exists(text)
-
-
-def _watched(deltas: Iterable[Delta], on_heard: Callable[[float], None]) -> Iterator[Delta]:
-    for delta in deltas:
-        if delta.heard is not None:
-            on_heard(delta.heard)
-        yield delta
 
 
 def _conversation(audio: Any, prompt: str | None, system: str | None) -> Conversation:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hark.answers.answer import Answer, Notice, Usage
+    from hark.audio.audio import Audio
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,9 @@ class Transcript:
     usage: Usage | None = None
 
     @classmethod
-    def of(cls, answer: Answer, duration: float) -> Transcript:
-        """Make it from a transcribing model's answer; text without times becomes one segment over the whole recording."""
+    def of(cls, answer: Answer, clip: Audio) -> Transcript:
+        """Make it from a model's answer about a clip; text without times becomes one segment over all of it."""
+        duration = answer.usage.audio_seconds or clip.duration
         whole = Segment(answer.text.strip(), 0.0, duration)
         segments = answer.evidence or ((whole,) if whole.text else ())
         return cls(segments, duration, answer.language, answer.notices, answer.usage)

@@ -10,10 +10,10 @@ import typer
 
 from hark.answers.answer import Answer
 from hark.cli import options as o
-from hark.cli.show import error_values, notes, out, out_json, progress, reporting, show_error
+from hark.cli.show import error_values, loaded, notes, out, out_json, progress, reporting, show_error
 from hark.conversation.conversation import Conversation
 from hark.errors import ConversationError, HarkError
-from hark.listener import Chat, Listener, load, split_prompt
+from hark.listener import Chat, Listener, split_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def ask(
             task=task, language=language, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
             beams=beams, seed=seed, stop=stop,
         )  # fmt: skip
-        with load(model, download=download) as listener:
+        with loaded(model, download=download, quiet=quiet) as listener:
             answer = _answered(listener, conversation, chosen, quiet=quiet, live=not as_json)
         if as_json:
             out_json(answer.to_dict())
@@ -65,12 +65,13 @@ def _answered(
     """Answer, the text shown as it is written if `live`, then the notes."""
     deltas = listener.answer(conversation, **chosen)
     collected = []
-    with progress(conversation.clips, quiet=quiet) as heard:
+    with progress(conversation.clips, quiet=quiet) as bar:
         for delta in deltas:
             collected.append(delta)
             if delta.heard is not None:
-                heard(delta.heard)
+                bar.heard(delta.heard)
             if live and delta.text:
+                bar.give_way()
                 out(delta.text, end="")
     answer = Answer.of(collected)
     if live and not answer.text.endswith("\n"):
@@ -86,10 +87,10 @@ def run(
 ) -> None:
     """Answer JSON lines of the task's own schema, one JSON line each.
 
-    {"audio": ..., "text": ...} gives {"generated_text": ...}. A line that fails gives {"error": ...} and the rest goes on.
+    {"audio": ..., "text": ...} gives {"generated_text": ...}. A line that fails gives {"error": ...}; the rest goes on.
     """
     failed = False
-    with reporting(), load(model, download=download) as listener:
+    with reporting(), loaded(model, download=download) as listener:
         for line in _lines(source):
             try:
                 out_json(_answer(listener, line).to_dict())
@@ -135,7 +136,7 @@ def chat(
     quiet: o.Quiet = False,
 ) -> None:
     """Talk about recordings in the terminal, turn after turn; /help lists the commands."""
-    with reporting(), load(model, download=download) as listener:
+    with reporting(), loaded(model, download=download, quiet=quiet) as listener:
         waiting: list[Any] = [o.audio(clip) for clip in audio or []]
         for clip in waiting:
             clip.duration  # noqa: B018 - a file that cannot be read is told now, not after the first question

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hark.cli import options as o
-from hark.cli.show import console, out, out_json, reporting
+from hark.cli.show import console, downloading, out, out_json, reporting
 from hark.engines import catalog, models
 
 if TYPE_CHECKING:
@@ -64,31 +63,12 @@ def _languages(can: Capabilities) -> str:
 
 @app.command()
 def download(
-    name: Annotated[str, typer.Argument(help="Such as faster-whisper:small.", autocompletion=lambda: [])],
+    name: Annotated[str, typer.Argument(help="Such as faster-whisper:small.", autocompletion=o.complete_models)],
     quiet: o.Quiet = False,
 ) -> None:
     """Download a model's weights into hark's folder of models."""
-    with reporting():
-        if quiet or not sys.stderr.isatty():
-            folder = models.download(name)
-        else:
-            folder = _download_with_bar(name)
-        out(str(folder))
-
-
-def _download_with_bar(name: str) -> Any:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console(stderr=True)) as bar:
-        task = bar.add_task(name, total=None)
-        return models.download(name, lambda done, size: bar.update(task, completed=done, total=size))
+    with reporting(), downloading(quiet=quiet) as show:
+        out(str(models.download(name, show)))
 
 
 def doctor(model: o.Model = None, as_json: o.Json = False) -> None:

@@ -11,7 +11,8 @@ from hark.audio.audio import Audio
 from hark.tasks import TASKS
 
 
-def _models(incomplete: str) -> list[str]:
+def complete_models(incomplete: str) -> list[str]:
+    """Names of models that begin so, for tab completion."""
     from hark.engines.catalog import listing
 
     return [model.name for model in listing() if model.name.startswith(incomplete)]
@@ -27,7 +28,7 @@ Model = Annotated[
         "--model",
         "-m",
         help="Model name or folder; else HARK_MODEL, the settings file, builtin.",
-        autocompletion=_models,
+        autocompletion=complete_models,
     ),
 ]
 Download = Annotated[bool, typer.Option("--download", help="Download the model if it is not on this machine.")]

@@ -13,12 +13,13 @@ import typer
 from hark.errors import HarkError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import Console
 
     from hark.answers.answer import Notice
     from hark.audio.audio import Audio
+    from hark.listener import Listener
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -86,36 +87,84 @@ def notes(notices: Iterable[Notice], *, quiet: bool) -> None:
             screen.print(f"note: {notice.text}", style="dim")
 
 
+class Progress:
+    """How far into the audio the model has come, and what is being fetched; shows nothing."""
+
+    def heard(self, seconds: float) -> None:
+        """So many seconds have been heard."""
+
+    def give_way(self) -> None:
+        """Text comes to the terminal now."""
+
+
+class _Bar(Progress):
+    """Shows it as a bar on stderr."""
+
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
+        self.hearing = bar.add_task("hearing", total=None)
+        self.fetching: Any = None
+
+    def heard(self, seconds: float) -> None:
+        self.bar.update(self.hearing, completed=seconds)
+
+    def give_way(self) -> None:
+        if sys.stdout.isatty():
+            self.bar.stop()
+
+    def fetched(self, done: int, size: int | None) -> None:
+        if self.fetching is None:
+            self.fetching = self.bar.add_task("fetching", total=size)
+        self.bar.update(self.fetching, completed=done, total=size)
+
+
 @contextlib.contextmanager
-def progress(clips: Iterable[Audio], *, quiet: bool) -> Iterator[Callable[[float], None]]:
+def progress(clips: Sequence[Audio], *, quiet: bool) -> Iterator[Progress]:
     """Show how far into the clips the model has come; nothing where stderr is no terminal or `quiet`."""
     if quiet or not sys.stderr.isatty():
-        yield lambda _heard: None
+        yield Progress()
         return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    from hark.audio import fetch
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar, downloads(bar):
-        task = bar.add_task("hearing", total=None)
-        with contextlib.suppress(HarkError):  # a file that cannot be read is told by whoever reads it next
-            bar.update(task, total=sum(clip.duration for clip in clips) or None)
-        yield lambda heard: bar.update(task, completed=heard)
+    # Redirected, results on stdout would end up on stderr, where the bar is.
+    with Bars(
+        *columns, console=console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bars:
+        bar = _Bar(bars)
+        token = fetch.progress.set(bar.fetched)
+        try:
+            with contextlib.suppress(HarkError):  # a file that cannot be read is told by whoever reads it next
+                bars.update(bar.hearing, total=sum(clip.duration for clip in clips) or None)
+            yield bar
+        finally:
+            fetch.progress.reset(token)
 
 
 @contextlib.contextmanager
-def downloads(bar: Any) -> Iterator[None]:
-    """Show downloads of media on the same bar."""
-    from hark.audio import fetch
+def downloading(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show how far the download of a model's weights is; None where nothing is to be shown."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
 
-    tasks: dict[str, Any] = {}
+    columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console(stderr=True), transient=True, redirect_stdout=False) as bars:
+        task = bars.add_task("", total=None, visible=False)  # until there is something to fetch
+        yield lambda done, size: bars.update(task, completed=done, total=size, visible=True)
 
-    def show(done: int, size: int | None) -> None:
-        if "fetch" not in tasks:
-            tasks["fetch"] = bar.add_task("fetching", total=size)
-        bar.update(tasks["fetch"], completed=done, total=size)
 
-    token = fetch.progress.set(show)
-    try:
-        yield
-    finally:
-        fetch.progress.reset(token)
+@contextlib.contextmanager
+def loaded(model: str | None, *, download: bool, quiet: bool = False) -> Iterator[Listener]:
+    """Load a model for one command, with a bar while its weights are downloaded, if they are."""
+    from hark.listener import load
+
+    with downloading(quiet=quiet or not download) as show:
+        listener = load(model, download=download, progress=show)
+    with listener:
+        yield listener

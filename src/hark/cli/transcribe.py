@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hark.answers.answer import Answer
+from hark.answers.transcript import Transcript
 from hark.cli import options as o
-from hark.cli.show import error_values, notes, out, out_json, progress, reporting, show_error
+from hark.cli.show import error_values, loaded, notes, out, out_json, progress, reporting, show_error
 from hark.errors import HarkError, OptionError, OutputError
-from hark.listener import load
 
 if TYPE_CHECKING:
-    from hark.answers.transcript import Transcript
+    from hark.answers.transcript import Segment
+    from hark.listener import Listener
 
 Files = Annotated[list[str], typer.Argument(help="Files or URLs; - is stdin.")]
 Format = Annotated[
@@ -77,16 +79,18 @@ def _write_all(
         form = _form(form, output)
         _check_output(output, several=len(names) > 1)
         targets = _targets(names, form, output)
-        with load(load_with[0], download=load_with[1]) as listener:
+        with loaded(load_with[0], download=load_with[1], quiet=quiet) as listener:
             for name, target in zip(names, targets, strict=True):
                 try:
-                    clip = o.audio(name)
-                    with progress([clip], quiet=quiet) as heard:
-                        transcript = listener.transcribe(clip, on_heard=heard, **chosen)
+                    if target is None and form == "txt" and len(names) > 1:
+                        out(f"# {name}")
+                    transcript = _heard(listener, name, chosen, quiet=quiet, live=target is None and form == "txt")
                     if target is not None:
                         transcript.save(target, form)
-                    else:
-                        _show(transcript, clip.name, form, several=len(names) > 1)
+                    elif form == "json":
+                        out_json({"audio": name, **transcript.to_dict()})
+                    elif form != "txt":
+                        out(transcript.to(form), end="")
                     notes(transcript.notices, quiet=quiet or (form == "json" and target is None))
                 except HarkError as error:
                     failed += 1
@@ -95,15 +99,6 @@ def _write_all(
                     show_error(error)
     if failed:
         raise typer.Exit(1)
-
-
-def _show(transcript: Transcript, name: str, form: str, *, several: bool) -> None:
-    if form == "json":
-        out_json({"audio": name, **transcript.to_dict()})
-    elif form == "txt":
-        out((f"# {name}\n" if several else "") + _marked(transcript))
-    else:
-        out(transcript.to(form), end="")
 
 
 def _targets(names: list[str], form: str, output: Path | None) -> list[Path | None]:
@@ -120,13 +115,29 @@ def _targets(names: list[str], form: str, output: Path | None) -> list[Path | No
     return targets
 
 
-def _marked(transcript: Transcript) -> str:
-    """Text for reading: one line a segment, words the model does not trust followed by `[?]`."""
-    lines = []
-    for segment in transcript.segments:
-        words = " ".join(f"{word.text}[?]" if word.unsure else word.text for word in segment.words)
-        lines.append(f"[?] {segment.text}" if segment.unsure else words or segment.text)
-    return "\n".join(lines)
+def _heard(listener: Listener, name: str, chosen: dict[str, Any], *, quiet: bool, live: bool) -> Transcript:
+    """Transcribe one recording; `live` shows each segment as soon as it is recognised."""
+    clip = o.audio(name)
+    collected = []
+    with progress([clip], quiet=quiet) as bar:
+        for delta in listener.stream(clip, **chosen):
+            collected.append(delta)
+            if delta.heard is not None:
+                bar.heard(delta.heard)
+            for segment in delta.segments if live else ():
+                bar.give_way()
+                out(_marked(segment))
+    transcript = Transcript.of(Answer.of(collected), clip)
+    if live and not any(delta.segments for delta in collected) and transcript.text:
+        out(transcript.text)  # from a model that gives no segments
+    return transcript
+
+
+def _marked(segment: Segment) -> str:
+    """A segment for reading: words the model does not trust are followed by `[?]`; begun with it, all is doubtful."""
+    if segment.unsure or not segment.words:
+        return f"[?] {segment.text}" if segment.unsure else segment.text
+    return " ".join(f"{word.text}[?]" if word.unsure else word.text for word in segment.words)
 
 
 def _form(form: str | None, output: Path | None) -> str:

@@ -69,7 +69,8 @@ class Builtin(Engine):
         if request.refusal:
             raise UnsupportedError(request.refusal.reason, hint=request.refusal.instead)
         method = (_METHOD,) if set(request.jobs) - _MEASURED else ()
-        yield Delta(notices=(*method, *([_NO_SYSTEM] if conversation.system else [])))
+        limits = tuple(Notice("limit", limit) for limit in request.limits)
+        yield Delta(notices=(*method, *([_NO_SYSTEM] if conversation.system else []), *limits))
         if request.jobs == ("transcribe",) and not request.times:
             yield from self._transcribe(conversation, options)
         else:
@@ -115,9 +116,8 @@ class Builtin(Engine):
         if transcripts:
             said = reply(request, transcripts, earlier=_earlier(conversation), measured=measured)
         else:
-            limits = tuple(Notice("limit", limit) for limit in request.limits)
             texts = "\n\n".join(text for text, _ in measured.values())
-            said = Reply(texts, data={job: values for job, (_, values) in measured.items()}, notices=limits)
+            said = Reply(texts, data={job: values for job, (_, values) in measured.items()})
         notices = (*said.notices, *(notice for clip in clips for notice in clip.notices))
         usage = Usage(seconds or sum(clip.duration for clip in clips))
         notices += (_CAVEAT,) if "sound" in measured else ()
