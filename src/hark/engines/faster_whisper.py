@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hark.conversation.conversation import Conversation
 
 RATE = 16000
-STRETCH = 240.0  # seconds given to the library at once, so that memory does not grow with the recording
+STRETCH = 120.0  # seconds given to the library at once, so that memory does not grow with the recording
 _TAIL = 30.0  # seconds at the end of a stretch in which the best pause is looked for
 
 # From openai/whisper, `transcribe`: below or above these it holds its own output for failed, or for no speech.
