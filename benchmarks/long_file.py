@@ -33,11 +33,12 @@ print(json.dumps(dict(seconds=samples / 16000, cpu=time.process_time() - begin, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=3.0)
+    parser.add_argument("--kinds", default="mp3,flac,m4a")
     given = parser.parse_args()
     print("growth counts the decoders too, which are loaded on the first use\n")
     print("| file | seconds | CPU s | growth MiB | peak MiB |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("mp3", "flac", "m4a"):
+        for kind in given.kinds.split(","):
             for seconds in (60, round(given.hours * 3600)):
                 path = write(Path(folder) / f"{seconds}.{kind}", seconds)
                 done = subprocess.run(
