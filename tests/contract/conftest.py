@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hark
-from tests.tiny.whisper import tiny_whisper
+from tiny.whisper import tiny_whisper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

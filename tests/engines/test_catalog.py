@@ -28,7 +28,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def weights(folder: Path, *, multilingual: bool = True) -> Path:
     """What a folder of weights looks like from outside."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("model.bin", "config.json", "tokenizer.json"):
         (folder / name).write_text("{}")
     words = [str(number) for number in range(51862 if multilingual else 51861)]
@@ -260,6 +260,15 @@ def test_a_broken_folder_is_mended_by_downloading_it_again(monkeypatch: pytest.M
     hub(monkeypatch, mend)
     assert models.download("whisper-tiny") == own("faster-whisper-tiny")
     assert catalog.resolve("whisper-tiny").ready
+
+
+def test_a_broken_folder_beside_an_unfinished_download_is_mended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    (weights(own("faster-whisper-tiny")) / "model.bin").unlink()
+    own("faster-whisper-tiny.partial").mkdir()
+    hub(monkeypatch, lambda _, *, local_dir, **__: weights(local_dir))
+    assert models.download("whisper-tiny") == own("faster-whisper-tiny")
+    assert catalog.resolve("whisper-tiny").ready
+    assert not own("faster-whisper-tiny.partial").exists()
 
 
 def test_a_hub_that_gives_half_a_folder_without_a_word_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,10 +140,11 @@ def download(name: str, progress: Progress | None = None) -> Path:
     final = own_folder(size)
     partial = final.with_name(final.name + _PARTIAL)
     try:
-        if final.is_dir():
+        if final.is_dir() and not partial.exists():
             final.rename(partial)
         partial.mkdir(parents=True, exist_ok=True)
         _fetch(WHISPERS[size].repository, partial, progress)
+        shutil.rmtree(final, ignore_errors=True)  # it lacked files
         partial.rename(final)
     except OSError as error:
         raise _explained(error, size, final) from error
