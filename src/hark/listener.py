@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Self
 
+from hark import settings
 from hark.answers.answer import Answer, Delta
 from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
@@ -30,9 +31,7 @@ def load(model: str | None = None, **how: Any) -> Listener:
         ModelNotFoundError: there is no such model on this machine.
         MissingExtraError: its packages are not installed.
     """
-    from hark.settings import current
-
-    return Listener(open_engine(resolve(model or current().model), **how))
+    return Listener(open_engine(resolve(model or settings.current().model), **how))
 
 
 class Listener:
@@ -70,9 +69,7 @@ class Listener:
 
     def answer(self, conversation: Conversation, **options: Any) -> Iterator[Delta]:
         """Answer a conversation, step by step; everything else comes through here."""
-        conversation, chosen = _worded(conversation, Options.of(**options), self.engine.can)
-        check(self.engine.name, self.engine.can, conversation, chosen)
-        return self.engine.generate(conversation, chosen)
+        return self.engine.generate(*prepared(self.engine.name, self.can, conversation, Options.of(**options)))
 
     def __call__(self, request: Any, **options: Any) -> Any:
         """Serve requests of Hugging Face's audio-text-to-text task, in exactly its schema.
@@ -193,16 +190,27 @@ def _is_messages(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and "role" in value[0]
 
 
-def _worded(conversation: Conversation, options: Options, can: Capabilities) -> tuple[Conversation, Options]:
-    """Put a task into words for a model that has no way of its own for it; no prompt at all means transcribe."""
+def prepared(
+    name: str, can: Capabilities, conversation: Conversation, options: Options
+) -> tuple[Conversation, Options]:
+    """Put a task into words for a model that has no way of its own for it, and refuse what the model cannot do.
+
+    No prompt at all means transcribe.
+
+    Raises:
+        UnsupportedError: it is beyond the model.
+        OptionError: there is no such task.
+    """
     from dataclasses import replace
 
     task = options.task
     if task is None and not conversation.prompt.strip():
         task = "transcribe"
-    if task is None or task in can.tasks or not can.free_prompt:
-        return conversation, replace(options, task=task)
-    if task not in TASKS:
-        raise OptionError(f"There is no task {task!r}.", hint=f"Tasks are {', '.join(TASKS)}.")
-    prompt = TASKS[task].prompt.format(language=options.to or "en")
-    return conversation.with_prompt(prompt), replace(options, task=None, to=None)
+    options = replace(options, task=task)
+    if task is not None and task not in can.tasks and can.free_prompt:
+        if task not in TASKS:
+            raise OptionError(f"There is no task {task!r}.", hint=f"Tasks are {', '.join(TASKS)}.")
+        conversation = conversation.with_prompt(TASKS[task].prompt.format(language=options.to or "en"))
+        options = replace(options, task=None, to=None)
+    check(name, can, conversation, options)
+    return conversation, options

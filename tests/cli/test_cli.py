@@ -166,6 +166,17 @@ def test_models_download_without_a_network_says_so() -> None:
     assert hark("models", "download", "builtin").exit_code == 1
 
 
+def test_what_is_beyond_a_model_is_refused_before_anything_is_fetched(tone: Path) -> None:
+    asked = hark("ask", "--model", "faster-whisper:small", "--download", tone, "Why?")
+    assert asked.exit_code == 1
+    assert "only transcribe, translate" in asked.stderr
+    assert "Use builtin" in asked.stderr
+    translated = hark("translate", "--model", "faster-whisper:small.en", "--download", tone)
+    assert "cannot do the task 'translate'" in translated.stderr
+    missing = hark("transcribe", "--model", "faster-whisper:small", tone)
+    assert "hark models download faster-whisper:small" in missing.stderr
+
+
 def test_doctor_plays_known_clips_through_the_model() -> None:
     result = hark("doctor")
     assert result.exit_code == 0, result.stdout

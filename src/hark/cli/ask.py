@@ -53,7 +53,7 @@ def ask(
             task=task, language=language, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
             beams=beams, seed=seed, stop=stop,
         )  # fmt: skip
-        with loaded(model, download=download, quiet=quiet) as listener:
+        with loaded(model, download=download, quiet=quiet, first=(conversation, chosen)) as listener:
             answer = _answered(listener, conversation, chosen, quiet=quiet, live=not as_json)
         if as_json:
             out_json(answer.to_dict())

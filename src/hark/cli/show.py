@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hark.answers.answer import Notice
     from hark.audio.audio import Audio
+    from hark.conversation.conversation import Conversation
     from hark.listener import Listener
 
 
@@ -160,11 +161,22 @@ def downloading(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 
 @contextlib.contextmanager
-def loaded(model: str | None, *, download: bool, quiet: bool = False) -> Iterator[Listener]:
-    """Load a model for one command, with a bar while its weights are downloaded, if they are."""
-    from hark.listener import load
+def loaded(
+    model: str | None, *, download: bool, quiet: bool = False, first: tuple[Conversation, dict[str, Any]] | None = None
+) -> Iterator[Listener]:
+    """Load a model for one command, with a bar while its weights are downloaded, if they are.
 
+    `first` is what will be asked, with its options: what is beyond the model is refused before anything is fetched.
+    """
+    from hark import settings
+    from hark.engines.catalog import open_engine, resolve
+    from hark.engines.engine import Options
+    from hark.listener import Listener, prepared
+
+    found = resolve(model or settings.current().model)
+    if first:
+        prepared(found.name, found.can, first[0], Options.of(**first[1]))
     with downloading(quiet=quiet or not download) as show:
-        listener = load(model, download=download, progress=show)
-    with listener:
+        engine = open_engine(found, download=download, progress=show)
+    with Listener(engine) as listener:
         yield listener

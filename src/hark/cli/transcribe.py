@@ -10,8 +10,10 @@ import typer
 
 from hark.answers.answer import Answer
 from hark.answers.transcript import Transcript
+from hark.audio.audio import Audio
 from hark.cli import options as o
 from hark.cli.show import error_values, loaded, notes, out, out_json, progress, reporting, show_error
+from hark.conversation.conversation import Conversation
 from hark.errors import HarkError, OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -79,7 +81,8 @@ def _write_all(
         form = _form(form, output)
         _check_output(output, several=len(names) > 1)
         targets = _targets(names, form, output)
-        with loaded(load_with[0], download=load_with[1], quiet=quiet) as listener:
+        something = Conversation.ask((Audio.of(b"\0"),))  # whether the model can do it does not depend on the clip
+        with loaded(load_with[0], download=load_with[1], quiet=quiet, first=(something, chosen)) as listener:
             for name, target in zip(names, targets, strict=True):
                 try:
                     if target is None and form == "txt" and len(names) > 1:

@@ -158,33 +158,42 @@ def check(name: str, can: Capabilities, conversation: Conversation, options: Opt
     Raises:
         UnsupportedError: with what it can do instead in the message, and what else to use in the hint.
     """
-    if options.task is None and not can.free_prompt:
-        raise _unsupported(name, can, "be asked questions")
-    if options.task is not None and options.task not in can.tasks and not can.free_prompt:
-        raise _unsupported(name, can, f"do the task {options.task!r}")
     if not conversation.clips:
         raise UnsupportedError("There is no audio in the conversation.", hint="Give at least one recording.")
-    limits = {
+    what = _beyond(can, conversation, options)
+    if what:
+        does = "answer free prompts" if can.free_prompt else f"only {', '.join(sorted(can.tasks))}"
+        raise UnsupportedError(f"{name} cannot {what}; it can {does}.", hint=_instead(conversation, options))
+
+
+def _beyond(can: Capabilities, conversation: Conversation, options: Options) -> str | None:
+    """The first thing wanted that is beyond a model."""
+    task, times, language = options.task, options.timestamps, options.language
+    wanted = {
+        "be asked questions": task is None and not can.free_prompt,
+        f"do the task {task!r}": task is not None and task not in can.tasks and not can.free_prompt,
         "follow a system prompt": bool(conversation.system) and not can.system_prompt,
         "hear several recordings at once": len(conversation.clips) > 1 and not can.several_clips,
         "hold a conversation of several turns": conversation.turns > 1 and not can.several_turns,
-        f"give times of each {options.timestamps}": _finer(options.timestamps, can.timestamps),
-        f"handle the language {options.language!r}": bool(
-            options.language and can.languages is not None and options.language not in can.languages
+        f"give times of each {times}": _finer(times, can.timestamps),
+        f"handle the language {language!r}": bool(
+            language and can.languages is not None and language not in can.languages
         ),
     }
-    for what, wanted in limits.items():
-        if wanted:
-            raise _unsupported(name, can, what)
     for field in fields(options):
-        if field.name not in ("task", "timestamps", *can.options) and getattr(options, field.name) is not None:
-            raise _unsupported(name, can, f"honour the option {field.name}")
+        if field.name not in ("task", "timestamps", *can.options):
+            wanted[f"honour the option {field.name}"] = getattr(options, field.name) is not None
+    return next((what for what, beyond in wanted.items() if beyond), None)
+
+
+def _instead(conversation: Conversation, options: Options) -> str:
+    """Name models that can do it, those that are here first."""
+    from hark.engines.catalog import listing
+
+    able = [model for model in listing() if model.name != "echo" and not _beyond(model.can, conversation, options)]
+    names = " or ".join(model.name for model in able[:2])
+    return f"{f'Use {names}; `' if names else '`'}hark models` lists what each model can do."
 
 
 def _finer(wanted: Timestamps | None, given: Timestamps) -> bool:
     return wanted is not None and _FINENESS.index(wanted) > _FINENESS.index(given)
-
-
-def _unsupported(name: str, can: Capabilities, what: str) -> UnsupportedError:
-    does = "answer free prompts" if can.free_prompt else f"do {', '.join(sorted(can.tasks))}"
-    return UnsupportedError(f"{name} cannot {what}; it can {does}.", hint="`hark models` lists what each model can do.")
