@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import soxr
 
+from hark.engines.builtin.confidence import trust, verdict
 from hark.engines.builtin.recognise import Recogniser
 from hark.errors import ModelError
 
@@ -116,6 +117,25 @@ def test_what_is_not_speech_gives_no_words(recogniser: Recogniser, kind: str) ->
     assert only.heard == 5.0
 
 
+def test_clear_speech_is_trusted_and_drowned_speech_is_said_to_be_unsure(
+    recogniser: Recogniser, meeting: np.ndarray
+) -> None:
+    clear = meeting[: 20 * RATE]
+    noise = np.random.default_rng(0).standard_normal(len(clear)).astype(np.float32)
+    drowned = clear + noise * np.float32(0.2 * np.sqrt(np.mean(clear**2)))
+    good, bad = heard(recogniser, clear), heard(recogniser, drowned)
+    assert good
+    assert bad
+    assert verdict(good) is None
+    warning = verdict(bad)
+    assert warning is not None
+    assert warning.kind == "unsure"
+    assert "faster-whisper" in warning.text
+    assert trust(good) > trust(bad) + 0.2
+    assert any(word.unsure for segment in bad for word in segment.words)
+    assert verdict([]) is None
+
+
 def test_a_short_clip_starts_one_worker(meeting: np.ndarray) -> None:
     recogniser = Recogniser(workers=4)
     try:
@@ -190,6 +210,7 @@ SCRIPT = """
 import os, sys
 {before}
 import soundfile
+from hark.engines.builtin.confidence import trust, verdict
 from hark.engines.builtin.recognise import Recogniser
 samples = soundfile.read(sys.argv[1], dtype="float32", frames=64000)[0]
 recogniser = Recogniser(workers=1)

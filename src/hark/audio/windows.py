@@ -34,8 +34,9 @@ def windows(
 ) -> Iterator[Window]:  # fmt: skip
     """Cut blocks of mono samples at 16 kHz where speech pauses; times in seconds, memory bounded by `max_seconds`.
 
-    Every sample of speech is in one window; silence is in none. Windows are in order and never overlap. Speech that
-    runs on beyond `max_seconds` is cut where it is weakest in the last third.
+    Every sample of speech is in one window; pauses of `min_silence` and longer are left out but for the padding.
+    Windows are in order and never overlap. Speech that runs on beyond `max_seconds` is cut where it is weakest in the
+    last third.
 
     Raises:
         OptionError: `max_seconds` is too short to cut sensibly.

@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from hark.answers.transcript import Segment
     from hark.engines.builtin.pool import Found
 
-UNSURE = 0.5  # a word or a stretch below this is more likely wrong than right
-DOUBTFUL = 0.6  # a transcript whose words are right with less than this is warned of
+UNSURE = 0.5  # a word below this is more likely wrong than right; so are most words of a stretch, or of a whole
 
 # Logistic regression of "this word is right" on the features below, first the constant; by
 # `python benchmarks/confidence.py --fit`, on half the speakers of read_english and digits, half of the sentences of
 # three flite voices (clean, and in kitchen noise at 20, 10 and 5 dB) and one of two clips of clear English.
-_WEIGHTS = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+_WEIGHTS = np.array([-1.373, 0.283, 0.278, 0.213, -0.754, 0.333, -0.256, 1.222])
 
 _FILLER = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
 
@@ -69,7 +68,7 @@ def verdict(segments: Sequence[Segment]) -> Notice | None:
     """A warning where recognition is not to be relied on; None where it is, or where there are no words."""
     count = sum(len(segment.words) for segment in segments)
     share = trust(segments)
-    if not count or share >= DOUBTFUL:
+    if not count or share >= UNSURE:
         return None
     wrong = "most words" if share < 0.3 else f"about {max(1, round(10 * (1 - share)))} of 10 words"
     return Notice(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hark.audio.audio import Audio
 
 _FRAME_SECONDS = 0.01
+_PAUSE, _PADDING = 0.4, 0.2  # seconds; the decoder needs some silence around speech
 _PRONUNCIATION = re.compile(r"\(\d+\)$")
 _FIRST_PERSON = re.compile(r"i('.+)?")
 
@@ -64,7 +65,7 @@ class Recogniser:
         threads = ThreadPoolExecutor(pool.size, thread_name_prefix="hark-recogniser")
         pending: deque[tuple[Window, Future[list[Found]]]] = deque()
         try:
-            for window in windows(blocks):
+            for window in windows(blocks, min_silence=_PAUSE, padding=_PADDING):
                 pending.append((window, threads.submit(pool.run, _pcm(window.samples), call)))
                 # Enough in flight to keep all workers busy, and no more than that: memory stays flat.
                 while pending and (pending[0][1].done() or len(pending) > 2 * pool.size):

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pocketsphinx import Decoder
 
 LENGTH = struct.Struct(">I")
-# Wider beams and a heavier language model than pocketsphinx's own find more words; fewer states at once cost none.
-SETTINGS: dict[str, Any] = {"loglevel": "FATAL", "lw": 8, "beam": 1e-60, "wbeam": 1e-40, "maxhmmpf": 10000}
+# Wider beams and a heavier language model than pocketsphinx's own find more words; fewer states at once pay for them.
+SETTINGS: dict[str, Any] = {"loglevel": "FATAL", "lw": 8, "beam": 1e-80, "wbeam": 1e-60, "maxhmmpf": 10000}
 
 
 def main() -> None:
