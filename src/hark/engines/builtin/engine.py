@@ -164,11 +164,11 @@ def _with_times(segment: Segment, options: Options) -> Segment:
 
 
 def _warnings(clip: Audio, segments: list[Segment]) -> list[Notice]:
-    from hark.engines.builtin import confidence
+    from hark.engines.builtin.confidence import verdict
 
     if not segments:
         return [Notice("silence", f"No speech was found in {clip.name}.")]
-    doubt = confidence.verdict(segments) if hasattr(confidence, "verdict") else None
+    doubt = verdict(segments)
     return [doubt] if doubt else []
 
 
