@@ -74,7 +74,7 @@ def verdict(segments: Sequence[Segment]) -> Notice | None:
     return Notice(
         "unsure",
         f"Recognition is unsure here: {wrong} may be wrong. A Whisper model would do better: "
-        "hark transcribe --model faster-whisper:small (its weights come once with: hark models download faster-whisper:small).",
+        "hark transcribe --download --model faster-whisper:small",
     )
 
 
