@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,15 @@ def test_import_is_light() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"numpy", "torch", "transformers", "av", "soundfile", "soxr", "onnxruntime", "pocketsphinx", "pydantic"}
     assert heavy & set(loaded) == set()
+
+
+def test_libraries_below_do_not_report_to_their_makers(tmp_path: Path, examples: Path) -> None:
+    """onnxruntime has telemetry, which keeps the number of its session in `.ses` in the folder for temporary files."""
+    code = "import hark, sys; [*hark.load('builtin').stream(sys.argv[1])]"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    clip = examples / "hesitant.flac"
+    subprocess.run([sys.executable, "-c", code, clip], env=environment | {"TMPDIR": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_error_is_in_the_tree_of_its_docstring_and_is_a_builtin_too() -> None:
