@@ -152,3 +152,15 @@ def test_real_recordings(shared_data: Path) -> None:
         audio = Audio.of(shared_data / "clips" / name)
         assert len(audio.samples()) / 16000 == pytest.approx(length, abs=0.01)
         assert audio.notices == ()
+
+
+@pytest.mark.parametrize("channels", [(2, 1), (1, 2)])
+def test_channels_that_change_within_a_file_are_all_heard(
+    channels: tuple[int, int], encode: Callable[..., Path], sound: Callable[..., np.ndarray]
+) -> None:
+    parts = [encode(f"{count}.aac", sound(1.0, 44100, count), 44100, "aac").read_bytes() for count in channels]
+    audio = Audio.of(b"".join(parts))
+    heard = audio.samples(44100)
+    assert len(heard) == pytest.approx(2 * 44100, abs=6000)
+    assert np.std(heard[: len(heard) // 2]) > 0.1
+    assert np.std(heard[len(heard) // 2 :]) > 0.1

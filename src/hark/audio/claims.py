@@ -43,8 +43,10 @@ def _wav_data(file: BinaryIO) -> tuple[int, int | None]:
             return align, size
         if kind == b"fmt " and size >= 16:
             fmt = file.read(16)
+            if len(fmt) < 16:
+                break
             plain = struct.unpack("<H", fmt[:2])[0] in (1, 3, 6, 7, 0xFFFE)  # PCM, float, A-law, mu-law, extensible
-            align = struct.unpack("<H", fmt[12:14])[0] if plain and len(fmt) == 16 else 0
+            align = struct.unpack("<H", fmt[12:14])[0] if plain else 0
             size -= 16
         file.seek(size + size % 2, os.SEEK_CUR)
     return 0, None
@@ -54,7 +56,8 @@ def _aiff(file: BinaryIO) -> int | None:
     while len(chunk := file.read(8)) == 8:
         kind, size = chunk[:4], struct.unpack(">I", chunk[4:])[0]
         if kind == b"COMM" and size >= 6:
-            frames: int = struct.unpack(">HI", file.read(6))[1]
+            common = file.read(6)
+            frames: int = struct.unpack(">HI", common)[1] if len(common) == 6 else 0
             return frames if 0 < frames < _UNKNOWN_FROM else None
         file.seek(size + size % 2, os.SEEK_CUR)
     return None

@@ -72,14 +72,47 @@ class _Straight(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
+class _Calm:
+    """The file as libsndfile's callbacks see it: what is raised in a callback is printed and lost, so it is kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file: Any = file
+        self._failure: BaseException | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._file.readinto(buffer))
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C too, raised again by `check`
+            self._failure = error
+            return 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        # Before the start, where a damaged header sends it: libsndfile sees by `tell` that it did not get there.
+        with contextlib.suppress(ValueError, OSError):
+            self._file.seek(offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def check(self) -> None:
+        """Raise what went wrong in a callback."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+
 class SoundfileReader:
     """Reads with libsndfile."""
 
     def __init__(self, file: BinaryIO) -> None:
         promised = promised_frames(file)
         file.seek(0)
-        self._file = file
-        self._sound = _Straight(file)
+        self._file, self._calm = file, _Calm(file)
+        try:
+            self._sound = _Straight(self._calm)
+        finally:
+            self._calm.check()
         self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
         counted = int(self._sound.frames)
         self.frames: int | None = promised or (counted if 0 < counted < _UNKNOWN else None)
@@ -110,6 +143,7 @@ class SoundfileReader:
                     count = 0
             if count:
                 yield block[:count]
+            self._calm.check()
             if (self.trouble and count < size) or not count:
                 return
 
@@ -186,7 +220,7 @@ class AvReader:
         size = max(256, BLOCK // self.channels)
         begin = (self._container.start_time or 0) / av.time_base
         base = float(self._first.time_base or 0) if self._first else 0.0
-        fifo, done = av.AudioFifo(), 0
+        fifo, held, done = av.AudioFifo(), None, 0
         for frame in self._frames_from_first():
             if frame.sample_rate != self.rate:
                 self.trouble = f"its sample rate changes from {self.rate} to {frame.sample_rate} Hz"
@@ -199,12 +233,11 @@ class AvReader:
                 yield from _silence(missing, self.channels)
             done += frame.samples
             frame.pts = None  # AudioFifo wants time stamps without a gap, or none
-            try:
-                fifo.write(frame)
-            except ValueError:  # the number of channels changes here
+            kind = (frame.format.name, len(frame.layout.channels))
+            if kind != held:  # AudioFifo would copy channels that are not there, and crash
                 yield from self._drained(fifo)
-                fifo = av.AudioFifo()
-                fifo.write(frame)
+                fifo, held = av.AudioFifo(), kind
+            fifo.write(frame)
             if fifo.samples >= size:
                 yield _with_channels(_samples(fifo.read(size)), self.channels)
         yield from self._drained(fifo)
