@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -61,6 +62,22 @@ def test_missing_offers_names_that_are_close(tone: Path) -> None:
 def test_paths_that_cannot_be(path: str) -> None:
     with pytest.raises(AudioError):
         Audio.of(path)
+
+
+def test_a_link_to_nothing_says_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "link.wav").symlink_to("gone.wav")
+    with pytest.raises(AudioNotFoundError, match="link") as caught:
+        Audio.of(tmp_path / "link.wav")
+    assert "gone.wav" in caught.value.hint
+
+
+def test_a_missing_file_in_a_deleted_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(AudioNotFoundError):
+        Audio.of("a.wav")
 
 
 def test_a_folder(tmp_path: Path) -> None:
@@ -334,3 +351,38 @@ def test_random_damage_never_gives_anything_but_our_errors(
             except AudioError:
                 continue
             assert np.isfinite(samples).all()
+
+
+@pytest.mark.parametrize("form", ["WAV", "AIFF", "FLAC", "OGG", "MP3", "W64", "CAF", "AU"])
+def test_a_header_cut_anywhere_is_told(form: str) -> None:
+    out = io.BytesIO()
+    soundfile.write(out, SECOND, 16000, format=form)
+    for size in range(1, 120):
+        with contextlib.suppress(AudioError):  # anything else is not suppressed
+            assert len(Audio.of(out.getvalue()[:size]).samples()) < len(SECOND)
+
+
+class FailingFile(io.BytesIO):
+    """A file that cannot be read any more after its first bytes; `error` says why."""
+
+    error: BaseException
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        if self.tell() > 9000:
+            raise self.error
+        return super().readinto(buffer)
+
+
+def test_a_disk_that_fails_within_a_recording_is_told_and_ctrl_c_is_heard(capfd: pytest.CaptureFixture[str]) -> None:
+    from hark.audio.decode import Pass, open_reader
+
+    file = FailingFile(wav(SECOND))
+    file.error = OSError(5, "Input/output error")
+    decoding = Pass(open_reader(file, "a.wav"), "a.wav")
+    assert 0 < sum(map(len, decoding.blocks())) < len(SECOND)
+    assert "Input/output error" in decoding.notices["truncated"].text
+    file = FailingFile(wav(SECOND))
+    file.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        list(Pass(open_reader(file, "a.wav"), "a.wav").blocks())
+    assert capfd.readouterr().err == ""

@@ -190,6 +190,8 @@ def _from_text(text: str, name: str | None) -> FileSource:
 
 
 def _from_path(text: str, name: str | None) -> FileSource:
+    if not text:
+        raise AudioNotFoundError("The name of the file is empty.", hint=_TAKEN)
     path = Path(text)
     try:
         stream = path.is_fifo() or path.is_char_device()
@@ -317,6 +319,10 @@ def _check_file(path: Path) -> None:
 
 def _file_error(path: Path, error: Exception) -> AudioError:
     shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:200]}..."
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return AudioNotFoundError(
+            f"{shown} is a link to a file that is not there.", hint=f"It leads to {_leads(path)}."
+        )
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return AudioNotFoundError(f"There is no file {shown}.", hint=_near(path))
     if isinstance(error, PermissionError):
@@ -325,14 +331,22 @@ def _file_error(path: Path, error: Exception) -> AudioError:
     return AudioUnreadableError(f"{shown} cannot be read: {why}.", hint=_TAKEN)
 
 
+def _leads(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return "nowhere"
+
+
 def _near(path: Path) -> str:
     import difflib
 
     try:
+        folder = path.parent.absolute()  # fails where the current folder was deleted
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f"There is no folder {path.parent} either." if not path.parent.exists() else "Check the name."
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
     same = [name for name in names if Path(name).stem == path.stem]
     offers = list(dict.fromkeys([*same, *close]))[:3]
-    return f"Did you mean {' or '.join(offers)}?" if offers else f"Looked in {path.parent.absolute()}."
+    return f"Did you mean {' or '.join(offers)}?" if offers else f"Looked in {folder}."
