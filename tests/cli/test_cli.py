@@ -101,6 +101,19 @@ def test_run_answers_json_lines_and_goes_on_after_a_bad_one(tone: Path) -> None:
     assert "not JSON" in broken["error"]
 
 
+def test_run_goes_on_after_lines_that_are_no_text_or_cannot_be_read(tone: Path, tmp_path: Path) -> None:
+    good = json.dumps({"audio": str(tone), "text": "a\u2028b"}, ensure_ascii=False).encode()
+    bad = [b"\xff\xfe", b"[" * 100_000, b'{"audio": ' + b"9" * 5000 + b"}"]
+    typed = b"\xef\xbb\xbf" + b"\r\n".join([good, b"", *bad, good])
+    requests = tmp_path / "requests.jsonl"
+    requests.write_bytes(typed)
+    for result in (hark("run", "-", typed=typed), hark("run", requests)):
+        assert result.exit_code == 1
+        answers = [json.loads(line) for line in result.stdout.split("\n")[:-1]]
+        assert ["error" in answer for answer in answers] == [False, True, True, True, False]
+        assert all("not JSON" in answer["error"] for answer in answers[1:4])
+
+
 def test_run_reads_a_file(tone: Path, tmp_path: Path) -> None:
     requests = tmp_path / "requests.jsonl"
     requests.write_text(json.dumps({"audio": str(tone)}) + "\n")
@@ -209,3 +222,22 @@ def test_a_full_disk_is_told(tone: Path) -> None:
     assert result.returncode == 1
     assert "could not be written" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_text_the_terminal_cannot_show_is_shown_as_escapes(tone: Path) -> None:
+    command = f"PYTHONIOENCODING=ascii {sys.executable} -m hark ask {tone}"
+    assert shell(f"{command} --prompt caf\u00e9").stdout.endswith("caf\\xe9\n")
+    assert json.loads(shell(f"{command} --json --prompt caf\u00e9").stdout)["generated_text"].endswith("caf\u00e9")
+    stray = json.loads(shell(f"{sys.executable} -m hark ask {tone} --json --prompt $'a\\xff'").stdout)
+    assert stray["generated_text"].endswith("a\udcff")
+    talk = shell(f"printf 'a\\xff\\nb\\n' | PYTHONIOENCODING=ascii {sys.executable} -m hark chat {tone}")
+    assert talk.returncode == 0
+    assert "b\n" in talk.stdout
+
+
+def test_names_of_files_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    named = tmp_path / "a\x1b[31m\u202egpj.wav"
+    named.write_text("hello, this is text")
+    result = hark("ask", named, "--prompt", "What?")
+    assert "a\\x1b[31m\\u202egpj.wav is text" in result.stderr
+    assert "\x1b" not in result.stderr

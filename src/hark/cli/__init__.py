@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -44,4 +46,6 @@ app.command()(models.doctor)
 
 def main() -> None:
     """Run the command line."""
+    if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.errors == "strict":
+        sys.stdin.reconfigure(errors="replace")  # a stray byte must not end a conversation
     app()

@@ -92,6 +92,8 @@ def run(
     failed = False
     with reporting(), loaded(model, download=download) as listener:
         for line in _lines(source):
+            if not line.strip():
+                continue
             try:
                 out_json(_answer(listener, line).to_dict())
             except HarkError as error:
@@ -101,25 +103,27 @@ def run(
         raise typer.Exit(1)
 
 
-def _answer(listener: Listener, line: str) -> Answer:
+def _answer(listener: Listener, line: bytes) -> Answer:
     try:
-        request = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ConversationError(f"The line is not JSON: {error}.") from error
+        request = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, an endless number, or nested without end
+        raise ConversationError(f"The line is not JSON: {error}.", hint="Write one JSON object a line.") from error
     return listener.respond(request)
 
 
-def _lines(source: str) -> Iterator[str]:
-    if source == "-":
-        lines = iter(sys.stdin)
-    else:
-        from pathlib import Path
-
-        try:
-            lines = iter(Path(source).read_text(encoding="utf-8").splitlines())
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConversationError(f"{source} cannot be read: {error}.", hint="Give a file of JSON lines.") from error
-    return (line for line in lines if line.strip())
+def _lines(source: str) -> Iterator[bytes]:
+    """The lines as bytes: one that is no text must not end the others."""
+    try:
+        if source == "-":
+            yield from o.stdin()
+            return
+        with open(source, "rb") as file:
+            yield from file
+    except (OSError, ValueError) as error:
+        if isinstance(error, HarkError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise ConversationError(f"{source} cannot be read: {reason}.", hint="Give a file of JSON lines.") from error
 
 
 _CHAT_HELP = """/add FILE   add a recording to what you ask next

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from hark.audio.audio import Audio
+from hark.errors import AudioUnreadableError
 from hark.tasks import TASKS
 
 
@@ -56,4 +57,15 @@ def given(**options: Any) -> dict[str, Any]:
 
 def audio(argument: str) -> Audio:
     """The audio an argument names; `-` is standard input."""
-    return Audio.of(sys.stdin.buffer, name="stdin") if argument == "-" else Audio.of(argument)
+    return Audio.of(stdin(), name="stdin") if argument == "-" else Audio.of(argument)
+
+
+def stdin() -> BinaryIO:
+    """The bytes of standard input.
+
+    Raises:
+        AudioUnreadableError: it is closed.
+    """
+    if sys.stdin is None:
+        raise AudioUnreadableError("Standard input is closed.", hint="Name a file, or pipe something in.")
+    return sys.stdin.buffer

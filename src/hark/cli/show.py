@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from hark.listener import Listener
 
 
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
 def console(*, stderr: bool = False) -> Console:
     """A rich console that leaves text as it is: no markup, no emoji, no guessed colours."""
     from rich.console import Console
@@ -38,8 +42,14 @@ def out(text: str, end: str = "\n") -> None:
     Raises:
         OutputError: what stdout leads to is full or broken (a closed pipe ends the program quietly).
     """
+    if sys.stdout is None:
+        raise OutputError("The result could not be written: standard output is closed.")
+    text = (printable(text) if sys.stdout.isatty() else text) + end
     try:
-        sys.stdout.write(text + end)
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:  # an old terminal: what it does not know is shown as escapes, the rest as it is
+            sys.stdout.write(text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
@@ -49,8 +59,21 @@ def out(text: str, end: str = "\n") -> None:
 
 
 def out_json(value: Any) -> None:
-    """Write one JSON value on one line."""
-    out(json.dumps(value, ensure_ascii=False))
+    """Write one JSON value on one line; what stdout cannot encode is written as JSON's own escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    out(text)
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: control characters and those that turn its direction, as escapes.
+
+    They may come from the name of a file somebody else made.
+    """
+    return _STEERING.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def error_values(error: HarkError) -> dict[str, str]:
@@ -61,9 +84,9 @@ def error_values(error: HarkError) -> dict[str, str]:
 def show_error(error: HarkError) -> None:
     """Say on stderr what is wrong and what to do about it."""
     screen = console(stderr=True)
-    screen.print(f"hark: {error.message}", style="bold red")
+    screen.print(printable(f"hark: {error.message}"), style="bold red")
     if error.hint:
-        screen.print(f"      {error.hint}")
+        screen.print(printable(f"      {error.hint}"))
 
 
 @contextlib.contextmanager
@@ -85,7 +108,7 @@ def notes(notices: Iterable[Notice], *, quiet: bool) -> None:
     if not quiet:
         screen = console(stderr=True)
         for notice in notices:
-            screen.print(f"note: {notice.text}", style="dim")
+            screen.print(printable(f"note: {notice.text}"), style="dim")
 
 
 class Progress:
