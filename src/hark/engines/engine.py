@@ -97,7 +97,7 @@ class Options:
 
 _TEXT: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, str) and bool(value.strip()), "It is text.")
 _WHOLE = (
-    lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+    lambda value: isinstance(value, int) and value >= 1,
     "It is a whole number from 1.",
 )
 # Each option: whether a value is allowed, and what is.
@@ -120,7 +120,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _allowed(name: str, value: Any) -> bool:
     try:
-        return _ALLOWED[name][0](value)
+        return not isinstance(value, bool) and _ALLOWED[name][0](value)
     except TypeError:  # text, where a number was wanted
         return False
 
