@@ -2,47 +2,62 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from hark.engines.builtin.deadlines import deadline
 from hark.engines.builtin.names import EVERYBODY, GROUPS, MAYBE_NAMES, NAMES, NOBODY
+from hark.engines.builtin.owners import LEAD, Owner, owner_before, speaker
+from hark.engines.builtin.patterns import Phrases
 from hark.engines.builtin.words import STOP
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
+    from hark.engines.builtin.owners import Kind
     from hark.engines.builtin.sentences import Sentence
 
 # Who, then a word of duty, then a verb. The verb decides whether it is work or only talk.
-_DUTY = re.compile(
-    r"\b(?P<duty>(?:(?:will|shall)|(?:is|are|am) going to|needs? to|ha(?:s|ve) to|ha(?:s|ve) got to|must|should|"
-    r"ought to|"
-    r"(?:is|are|am) supposed to|(?:promised|agreed|offered|volunteered|promise|offer|volunteer) to|"
-    r"can|(?<='s )(?:going|supposed|got) to)"
-    r"(?: (?:also|then|now|please|just|still|probably|all|both))*)"
-    r" (?P<verb>(?!not\b)[a-z]+)"
+_DUTY = Phrases(
+    r"(?P<duty>MUST( (also|then|now|please|just|still|probably|all|both))*) (?P<verb>(?!not\b)[a-z]+)",
+    {
+        "MUST": """
+        will|shall|must|should|can
+        (is|are|am) going to
+        needs? to|ha(s|ve) to|ha(s|ve) got to|ought to
+        (is|are|am) supposed to
+        (promised?|agreed|offer|offered|volunteer|volunteered) to
+        (?<='s )(going|supposed|got) to
+        """
+    },
 )
-_REQUEST = re.compile(
-    r"\b(?:can|could|would|will) (?P<who>you|someone|somebody|anyone|anybody)(?: please)? (?P<verb>[a-z]+)"
+_REQUEST = Phrases("(can|could|would|will) (?P<who>you|someone|somebody|anyone|anybody)( please)? (?P<verb>[a-z]+)")
+_PLEASE = Phrases("please ((?P<who>[a-z]+) )?(?P<verb>[a-z]+)")
+_LET_ME = Phrases("let me (?P<verb>[a-z]+)")
+_CHARGE = Phrases(
+    "IN_CHARGE (?P<verb>(the )?[a-z]+)",
+    {
+        "IN_CHARGE": """
+        (is|are|am|will be) (responsible for|in charge of|taking care of|assigned to)
+        takes? care of
+        """
+    },
 )
-_PLEASE = re.compile(r"\bplease (?:(?P<who>[a-z]+) )?(?P<verb>[a-z]+)")
-_LET_ME = re.compile(r"\blet me (?P<verb>[a-z]+)")
-_CHARGE = re.compile(
-    r"\b(?:(?:is|are|am|will be) (?:responsible for|in charge of|taking care of|assigned to)|"
-    r"takes? care of) (?P<verb>(?:the )?[a-z]+)"
+_WANTED = Phrases("(i|we) (need|want|would like|asked|told|expect) (?P<who>[a-z]+) to (?P<verb>[a-z]+)")
+_REMIND = Phrases(
+    """
+    (do not forget to|remember to|be sure to) (?P<verb>[a-z]+)
+    (?P<sure>make sure)(?= )
+    """
 )
-_WANTED = re.compile(r"\b(?:i|we) (?:need|want|would like|asked|told|expect) (?P<who>[a-z]+) to (?P<verb>[a-z]+)")
-_REMIND = re.compile(r"\b(?:do not forget to|remember to|be sure to) (?P<verb>[a-z]+)|\b(?P<sure>make sure) ")
-_TOLD = re.compile(
-    r"(?:(?:and|so|then|okay|ok|also|now|well) )*(?:(?P<who>[a-z]+) )?(?P<verb>[a-z]+) "
-    r"(?:the|a|an|this|that|it|us|me|him|her|them|our|your|all)\b"
+_TOLD = Phrases(
+    "^(AND )*((?P<who>[a-z]+) )?(?P<verb>[a-z]+) (the|a|an|this|that|it|us|me|him|her|them|our|your|all)",
+    {"AND": "and|so|then|okay|ok|also|now|well"},
 )
-_ITEM = re.compile(
-    r"\b(?:action items?|action points?|to ?dos?|next steps?)(?: (?:for|is for|goes to) (?P<who>[a-z]+))?(?: (?:is|"
-    r"are))?"
-    r"(?: (?:to|that))? (?P<verb>[a-z]+)"
+_ITEM = Phrases(
+    "ITEM( (for|is for|goes to) (?P<who>[a-z]+))?( (is|are))?( (to|that))? (?P<verb>[a-z]+)",
+    {"ITEM": "action items?|action points?|to ?dos?|next steps?"},
 )
 
 # Verbs after which nothing is promised or asked: states, feelings, talk about talking.
@@ -56,15 +71,24 @@ _NO_WORK = frozenset(
     travel excuse join""".split()
 )
 # Of these, some are work when something follows: "go to the bank", "talk to marketing", "join the call".
-_WORK_WITH = re.compile(
-    r"do (?:the|a|all|that|it|this)\b|let (?:me|us) know|(?:talk|speak) (?:to|with) (?!you\b|each\b|me\b|us\b)|"
-    r"have (?:the|a) .* ready|look (?:into|after|for|at the)|"
-    r"run (?:the|a|some|all)|work (?:on|out)|start (?:the|a|on)|repeat the|stop (?:the|using)|"
-    r"go (?:to|through|over) the|ask |keep (?:the|an eye)|pass (?:the|this|that|it) |continue (?:the|with the|to)|"
-    r"be (?:responsible for|in charge of|sending|preparing|writing|handling|fixing|doing|working on|leading|"
-    r"organi[sz]ing)|"
-    r"decide (?:on|about|which|whether)|join the|get (?!up|old|there|here|better|worse|tired|used)|discuss .* with |"
-    r"increase the"
+_WORK_WITH = Phrases(
+    r"""
+    ^do (the|a|all|that|it|this)
+    ^let (me|us) know
+    ^(talk|speak) (to|with) (?!you\b|each\b|me\b|us\b)\w+
+    ^ask \w+|discuss .* with(?= )
+    ^have (the|a) .* ready
+    ^look (into|after|for|at THE)
+    ^(run|start) (THE|a|an|another|any|some|all)
+    ^work (on|out)|start on|decide (on|about|which|whether)
+    ^(go (to|through|over)|join|increase|repeat) THE
+    ^stop (THE|using)|continue (THE|with THE|to)
+    ^keep (THE|an eye)
+    ^pass (the|this|that|it)(?= )
+    ^be (responsible for|in charge of|sending|preparing|writing|handling|fixing|doing|working on|leading|organi[sz]ing)
+    ^get (?!up|old|there|here|better|worse|tired|used)\w+
+    """,
+    {"THE": "the|their|them|these"},
 )
 # What "I" and "we" say of themselves must be work plainly; anyone may say "I will cry".
 WORK = frozenset(
@@ -88,36 +112,9 @@ _HARMLESS_REQUESTS = frozenset(
 _OPENING = frozenset(
     "start begin say tell see think introduce add explain know ask finish just go be guess show".split()
 )
-_SUBJECTS = frozenset("i we you he she they".split())
-_LEAD = frozenset("and so then okay ok but also well now that think said says because yes yeah right".split())
-_DETERMINERS = frozenset(
-    "the a an this that these those my your our their his her its some every each no all any".split()
+_TO_LISTENERS = Phrases(
+    "^(give|show|ask|call|take|explain|bring|repeat) (you|a (break|look|moment|seat)|it a|an example)"
 )
-_CONDITION = frozenset("if when unless whether what how why where which who until before as wish hope".split())
-_NO_NAMES = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
-    "september october november december english french german".split()
-)
-_TO_LISTENERS = re.compile(
-    r"(?:give|show|ask|call|take|explain|bring|repeat) (?:you|a (?:break|look|moment|seat)|it a|an example)\b"
-)
-
-
-Kind = Literal["name", "group", "speaker", "all", "listener", "third", "nobody", "unknown"]
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Who is to do it: words `start` to the duty in the plain text; `named` where it is a name or a group."""
-
-    text: str
-    start: int
-    kind: Kind
-
-    @property
-    def named(self) -> bool:
-        """Whether the words tell who it is."""
-        return self.kind in ("name", "group", "unknown")
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def _all(sentence: Sentence) -> Iterator[Duty]:
             yield Duty(owner, match.start("verb"))
     for match in _LET_ME.finditer(said):
         if match["verb"] in WORK and match["verb"] not in _OPENING:
-            yield Duty(Owner(_speaker(sentence), match.start(), "speaker"), match.start("verb"))
+            yield Duty(Owner(speaker(sentence), match.start(), "speaker"), match.start("verb"))
     if (item := _ITEM.search(said)) and not _DUTY.search(said) and item["verb"] not in STOP | _NO_WORK:
         who = item["who"] if item["who"] in NAMES | GROUPS else None
         owner = Owner(who.title(), item.start(), "name") if who else Owner("someone", item.start(), "nobody")
@@ -194,7 +191,7 @@ def _orders(sentence: Sentence) -> Iterator[Duty]:
         before = said[: match.start()].split()
         if match["sure"] and not before:
             yield Duty(you, match.start("sure"))
-        elif match["verb"] in WORK and (not before or before[-1] in _LEAD | {"please"}):
+        elif match["verb"] in WORK and (not before or before[-1] in LEAD | {"please"}):
             yield Duty(Owner("you", match.start(), "listener"), match.start("verb"))
 
 
@@ -245,79 +242,3 @@ def _is_work(owner: Owner, duty: str, phrase: str) -> bool:
             return plainly and (dated or not duty.startswith(("will", "shall", "should", "ought", "can")))
         case _:
             return plainly and dated
-
-
-def owner_before(sentence: Sentence, at: int) -> Owner | None:
-    """Who stands right before a place in the plain text; None where it is a thing, or only a condition."""
-    said = sentence.plain
-    words = said[:at].split()
-    if not words:
-        return None
-    words[-1] = words[-1].removesuffix("'s")
-    first = _owner_words(sentence, words)
-    start = len(" ".join(words[:first])) + (1 if first else 0)
-    if first == len(words) or (first and words[first - 1] in _CONDITION):
-        return None
-    last = words[-1]
-    if first == len(words) - 1 and last in ("i", "we", "he", "she", "they", "us", "you"):
-        kinds: dict[str, Any] = {"i": "speaker", "we": "all", "us": "all", "you": "listener"}
-        kind = kinds.get(last, "third")
-        return Owner(_speaker(sentence) if kind == "speaker" else last, start, kind)
-    if last in NOBODY | EVERYBODY:
-        return Owner(last, start, "nobody" if last in NOBODY else "all")
-    text = re.sub(r"['\u2019]s$", "", sentence.original(start, at - 1))
-    if last in GROUPS:
-        return Owner(text, start, "group")
-    if words[first] in ("our", "my"):
-        return Owner(text, start, "unknown")
-    named = last in NAMES or last in MAYBE_NAMES or last == "you" or _capital(sentence, start)
-    name = re.sub(r",? you$", "", text)
-    shown = name.title().replace(" And ", " and ") if name.islower() else name
-    return Owner(shown, start, "name" if named else "unknown")
-
-
-def _owner_words(sentence: Sentence, words: list[str]) -> int:
-    """Where the words that name the owner begin; `len(words)` where the last word names nobody."""
-    last, first = words[-1], len(words) - 1
-    if last == "you" and first and words[first - 1] in NAMES:
-        return _owner_words(sentence, words[:-1])
-    if last in ("i", "we", "he", "she", "they", "you") or last in NOBODY | EVERYBODY:
-        return first
-    if last in GROUPS:
-        while first and len(words) - first < 3 and words[first - 1] not in STOP | _LEAD:
-            first -= 1
-        return first - 1 if first and words[first - 1] in ("the", "our", "your") else first
-    if not last.isalpha() or last in STOP or last in _NO_NAMES:
-        return len(words)
-    if not _is_name(sentence, words, first):
-        if first and words[first - 1] in ("our", "my"):
-            return first - 1
-        alone = not first or words[first - 1] in _LEAD
-        return first if alone else len(words)
-    while first and (
-        _is_name(sentence, words, first - 1)
-        or (first > 1 and words[first - 1] == "and" and _is_name(sentence, words, first - 2))
-    ):
-        first -= 1
-    return first
-
-
-def _is_name(sentence: Sentence, words: list[str], i: int) -> bool:
-    if words[i] in NAMES:
-        return True
-    if i and words[i - 1] in _DETERMINERS:
-        return False
-    if words[i] in MAYBE_NAMES:
-        return True
-    return i > 0 and _capital(sentence, len(" ".join(words[:i])) + 1) and words[i] not in STOP | _NO_NAMES
-
-
-def _capital(sentence: Sentence, start: int) -> bool:
-    if not start or sentence.text.isupper():
-        return False
-    word = sentence.original(start, start + 1)
-    return word[:1].isupper() and word[1:].islower()
-
-
-def _speaker(sentence: Sentence) -> str:
-    return sentence.speaker or "I (the speaker)"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hark.engines.builtin.deadlines import deadline
 from hark.engines.builtin.duties import duties
+from hark.engines.builtin.patterns import Phrases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,69 +16,67 @@ if TYPE_CHECKING:
     from hark.engines.builtin.duties import Duty
     from hark.engines.builtin.sentences import Sentence
 
-_SETTLED = (
-    "decided|agreed|chose|chosen|approved|rejected|voted|settled on|postponed|cancelled|canceled|resolved|concluded|"
-    "opted|accepted|signed off|confirmed that|selected"
+_LISTS = {
+    "THEY": """
+        we|they|he|she|all|everyone|everybody|team|group|board|committee|council|directors?|members|management|manager
+        parents|teachers|partners|majority|owner|boss
+    """,
+    "SETTLED": """
+        decided|agreed|chose|chosen|approved|rejected|voted|settled on|postponed|cancelled|canceled|resolved|concluded
+        opted|accepted|signed off|confirmed that|selected
+    """,
+    "IS": "is|was|were|are|has been|have been|got|gets|been",
+    "OFTEN": "now|already|finally|unanimously",
+    "PLAN": """
+        go (ahead )?with|go ahead|use|ship|release|launch|postpone|keep|switch|move|stop|cancel|adopt|drop|buy|hire
+        delay|skip|close|open|raise|lower|cut|reduce|increase|replace|repeat|stick (with|to)|stay with|take the|make it
+        do it|have the|schedule|aim for|plan for|settle on|set the|leave it|no longer|choose|pick|start (using|with the)
+    """,
+    "NOT": """
+        not|never|nobody|nothing|none|neither|hardly|almost|nearly|if|whether|unless|once|until|before|when|who
+        would|should|could|might|may|can|disagree|wish|hope|hopefully|maybe|perhaps
+    """,
+}
+_DECISIONS = Phrases(
+    r"""
+    # somebody decided
+    THEY( (have|has|had|all|both|just|also|then|OFTEN))* SETTLED
+    i( have)? decided (that )?we
+    # it was decided
+    IS (OFTEN )?(decided|agreed|approved|accepted|rejected|postponed|cancelled|canceled|chosen|selected|signed off)
+    IS (OFTEN )?(settled|moved to|pushed (back )?to|scheduled for|rescheduled|put off)
+    (the|our|a|final|main|first|second|other) decision (is|was|has been) (?!OPEN)\S+
+    decision (is )?(made|final)
+    ^(so |okay |and )*(it is )?(agreed|decided)( then)?( (to|that|on|we)\b|$)
+    that is (final|settled|decided|agreed)
+    # what we do, or do not
+    let us ((all|just|then) )*PLAN
+    we (will|shall|are going to|are) ((now|therefore|all|also|then|definitely|just) )*PLAN
+    we (will|are going to) (go|be going) (ahead|with|for)
+    we are going (ahead|with)(?= )
+    we (will not|are not going to) (?!be\b|know\b|have\b|see\b)\w+
+    we are (now )?(dropping|switching|moving to|postponing|cancell?ing|keeping|going with|sticking with|stopping)
+    we (ship|release|launch|go live) (it )?(on|next|in|this|tomorrow)
+    """,
+    _LISTS | {"OPEN": "still|not|yet|up to|hard|difficult|open|pending|yours|to be"},
 )
-_PLANS = (
-    "go (?:ahead )?with|go ahead|use|ship|release|launch|postpone|keep|switch|move|stop|cancel|adopt|drop|buy|hire|"
-    "delay|skip|close|open|raise|lower|cut|reduce|increase|replace|repeat|stick (?:with|to)|stay with|take the|make it|"
-    "do it|have the|schedule|aim for|plan for|settle on|set the|leave it|no longer|choose|pick|start (?:using|with the)"
+# What before a decision turns it into none.
+_UNDONE = Phrases(
+    r"""
+    NOT( \w+){0,3}$
+    to be$
+    """,
+    _LISTS,
 )
-_DECISIONS = re.compile(
-    "|".join(
-        (
-            (
-                rf"\b(?:we|they|everyone|everybody|team|board|committee|directors|members|parents|partners|majority|"
-                rf"teachers|group|management|owner|boss|manager|director|"
-                rf"council|"
-                rf"he|she|all)(?: (?:have|has|had|all|both|finally|just|now|already|also|then|"
-                rf"unanimously))* (?:{_SETTLED})\b"
-            ),
-            r"\bi(?: have)? decided (?:that )?we\b",
-            (
-                r"\b(?:is|was|were|are|has been|have been|got|gets|been) (?:now |already |finally |unanimously )?"
-                r"(?:decided|agreed|approved|accepted|rejected|postponed|cancelled|canceled|chosen|selected|signed off|"
-                r"settled|"
-                r"moved to|pushed (?:back )?to|scheduled for|rescheduled|put off)\b"
-            ),
-            (
-                r"\b(?:the|our|a|final|main|first|second|other) decision (?:is|was|has been) (?!still|not|yet|up to|"
-                r"hard|difficult|open|pending|yours|to be)|"
-                r"\bdecision (?:is )?(?:made|"
-                r"final)\b"
-            ),
-            r"^(?:so |okay |and )*(?:it is )?(?:agreed|decided)(?: then)?(?: (?:to|that|on|we)\b|$)",
-            rf"\blet us (?:all |just |then )*(?:{_PLANS})\b",
-            (
-                rf"\bwe (?:will|shall|are going to|are) (?:(?:now|therefore|all|also|then|definitely|"
-                rf"just) )*(?:{_PLANS})\b"
-            ),
-            r"\bwe (?:will|are going to) (?:go|be going) (?:ahead|with|for)\b|\bwe are going (?:ahead |with )",
-            r"\bwe (?:will not|are not going to) (?!be\b|know\b|have\b|see\b)\w+",
-            (
-                r"\bwe are (?:now )?(?:dropping|switching|moving to|postponing|cancell?ing|keeping|going with|"
-                r"sticking with|stopping)\b"
-            ),
-            r"\bthat is (?:final|settled|decided|agreed)\b",
-            r"\bwe (?:ship|release|launch|go live) (?:it )?(?:on|next|in|this|tomorrow)\b",
-        )
-    )
+_UNDECIDED = Phrases(
+    r"""
+    undecided|no decision|open question
+    (yet|still|need|needs|have|has|want|try|remains) to (decide|agree|choose|be decided)
+    (is|are|was|has|have|had) not( \w+)? (decided|agreed|approved)
+    (can|could|did) not (decide|agree)
+    (decided|agreed|approved)( upon| on)? (nothing|by nobody)
+    """
 )
-_UNDONE = re.compile(
-    r"(?:\b(?:not|never|nobody|nothing|none|neither|hardly|almost|nearly|if|whether|unless|once|until|before|when|who|"
-    r"would|"
-    r"should|"
-    r"could|might|may|can|disagree|wish|hope|hopefully|maybe|perhaps)(?: \w+){0,3}|\bto be)$"
-)
-_UNDECIDED = re.compile(
-    r"\b(?:undecided|no decision|(?:yet|still|need|needs|have|has|want|try|remains) to (?:decide|agree|choose|"
-    r"be decided)|"
-    r"open question|(?:is|are|was|has|have|had) not(?: \w+)? (?:decided|agreed|approved)|"
-    r"(?:can|could|did) not (?:decide|agree)|(?:decided|agreed|approved)(?: upon| on)? (?:nothing|by nobody))\b"
-)
-
-
 _TAIL = re.compile(r"(?: (?:and|or|please|at the latest|latest|at least))+$")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +12,7 @@ from hark.engines.builtin import deadlines
 from hark.engines.builtin.duties import duties
 from hark.engines.builtin.meeting import actions, decisions
 from hark.engines.builtin.names import GROUPS, NAMES
+from hark.engines.builtin.patterns import Phrases
 from hark.engines.builtin.words import STOP, alike, expand, normal, stem
 
 if TYPE_CHECKING:
@@ -34,26 +34,50 @@ _FRAME = frozenset(
     kind sort plan supposed responsible date day deadline reason number amount long""".split()
 )
 _KINDS = {
-    "decide": r"\b(?:decid|decision|agree|conclu|settle|cho(?:ose|se|ice))",
-    "who": r"^(?:\w+ )?(?:who|whom|whose)\b|\bwhich (?:person|team|one of them)\b|\bwhose\b",
-    "when": r"^(?:\w+ )?(?:when|until when|by when|what (?:day|date|time|month|year)|which (?:day|date|month|year))\b|"
-    r"\b(?:deadline|due date)\b",
-    "number": r"^(?:\w+ )?how (?:many|much|long|often|far|old|big|large|expensive)\b|\bwhat (?:number|percentage|price|"
-    r"amount)\b",
-    "why": r"^(?:\w+ )?(?:why|how come|what for)\b|\b(?:reason|cause|what caused)\b",
-    "where": r"^(?:\w+ )?where\b|\bwhich (?:place|city|room|country)\b",
+    "decide": Phrases(r"(decid|decision|agree|conclu|settle|choose|chose|choice)\w*"),
+    "who": Phrases(
+        r"""
+        ^(\w+ )?(who|whom|whose)
+        which (person|team|one of them)
+        whose
+        """
+    ),
+    "when": Phrases(
+        r"""
+        ^(\w+ )?(when|until when|by when|what (day|date|time|month|year)|which (day|date|month|year))
+        deadline|due date
+        """
+    ),
+    "number": Phrases(
+        r"""
+        ^(\w+ )?how (many|much|long|often|far|old|big|large|expensive)
+        what (number|percentage|price|amount)
+        """
+    ),
+    "why": Phrases(
+        r"""
+        ^(\w+ )?(why|how come|what for)
+        reason|cause|what caused
+        """
+    ),
+    "where": Phrases(
+        r"""
+        ^(\w+ )?where
+        which (place|city|room|country)
+        """
+    ),
 }
 _CUES = {
     "number": deadlines.NUMBER,
     "when": deadlines.TIME,
-    "why": re.compile(
-        r"\b(?:because|so that|due to|since|reason|therefore|in order to|as a result|caused|otherwise|thanks to)\b"
+    "why": Phrases("because|so that|due to|since|reason|therefore|in order to|as a result|caused|otherwise|thanks to"),
+    "where": Phrases(
+        """
+        (in|at|to|from|near|inside|outside|into|behind|under) (the |our |my |a )?[a-z]{3,}
+        here|there|home|abroad
+        """
     ),
-    "where": re.compile(
-        r"\b(?:in|at|to|from|near|inside|outside|into|behind|under) (?:the |our |my |a )?[a-z]{3,}\b|"
-        r"\b(?:here|there|home|abroad)\b"
-    ),
-    "who": re.compile(r"\b(?:i|we|he|she|everyone|everybody|someone|somebody|nobody)\b"),
+    "who": Phrases("i|we|he|she|everyone|everybody|someone|somebody|nobody"),
 }
 
 
@@ -70,7 +94,7 @@ class Question:
         """Read a question as people write it."""
         words = [expand(normal(word)) for word in text.split()]
         plain = " ".join(word for word in words if word)
-        kind = next((kind for kind, pattern in _KINDS.items() if re.search(pattern, plain)), "")
+        kind = next((kind for kind, phrases in _KINDS.items() if phrases.search(plain)), "")
         kept = [stem(word) for word in plain.split() if word not in STOP | _FRAME]
         stems = tuple(dict.fromkeys(word for word in kept if len(word) > 1))
         return cls(text, kind, stems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hark.engines.builtin.patterns import Phrases
 from hark.engines.builtin.prompts import (
     FOLLOWS,
     JOBS,
@@ -24,6 +25,25 @@ from hark.engines.builtin.refusals import FOREIGN, Refusal, foreign, language, r
 from hark.engines.builtin.words import apart_by_one, expand, normal, stem
 
 TASKS: dict[str, tuple[Job, ...]] = {job: (job,) for job in JOBS} | {"notes": ("summary", "decisions", "actions")}
+
+
+_TIMES = Phrases("time ?stamps?|time ?codes?|with (the )?times?")
+_WORDS = Phrases(r"(?P<number>\d+|ten|twelve) words?")
+_COUNT = Phrases(
+    "(?P<number>NUMBER) ((short|brief|main|key|most|important|simple|concise|bullet) )*POINT",
+    {
+        "NUMBER": r"\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a single|a",
+        "POINT": "sentences?|points?|bullets?|lines?|takeaways?|highlights?|ideas?",
+    },
+)
+_BRIEF = Phrases("brief|briefly|short|shortly|quick|quickly|concise|concisely|tl ?dr|nutshell")
+_LONG = Phrases("detailed|in detail|(?<!how )long|thorough|comprehensive")
+_QUESTION = Phrases(
+    """
+    ^((in|at|on|by|for|to|with|from|of|about|until) )?(what|who|whom|whose|when|where|why|how|which|HELPER)
+    """,
+    {"HELPER": "is|are|was|were|do|does|did|has|have|had|can|could|will|would|should"},
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,11 @@ def route(prompt: str, task: str | None = None) -> Request:
 
     A prompt without words asks for a transcript. What cannot be done comes back with `refusal` set and no jobs.
     """
-    parts = {part.strip(): clause for part in SPLIT.split(_clean(prompt)) if (clause := _plain(part))}
+    parts = {
+        part.strip(): clause
+        for part in re.split(SPLIT, _clean(prompt), flags=re.IGNORECASE)
+        if (clause := _plain(part))
+    }
     clauses = list(parts.values())
     whole = " ".join(clauses)
     asked = re.sub(r"[^\w' ]", " ", _clean(prompt).lower()).split()
@@ -73,19 +97,19 @@ def route(prompt: str, task: str | None = None) -> Request:
     if refused:
         return Request((), refusal=refused)
     jobs, questions = _jobs(parts)
-    limits = tuple(text for pattern, text in LIMITS if re.search(pattern, whole))
+    limits = tuple(text for phrases, text in LIMITS if phrases.search(whole))
     return Request(
         tuple(job for job in JOBS if job in jobs),
         question=" ".join(questions),
         sentences=length[0],
         words=length[1],
-        times=bool(re.search(r"\btime ?(?:stamps?|codes?)\b|\bwith (?:the )?times?\b", whole)),
+        times=bool(_TIMES.search(whole)),
         limits=limits,
     )
 
 
 def _follow(asked: str) -> Follow:
-    return next((kind for kind, pattern in FOLLOWS if re.fullmatch(pattern, asked)), "")
+    return next((kind for kind, phrases in FOLLOWS.items() if phrases.fullmatch(asked)), "")
 
 
 def _for_task(task: str, prompt: str, clauses: list[str], length: tuple[int | None, int | None]) -> Request:
@@ -132,7 +156,7 @@ def _jobs(parts: dict[str, str]) -> tuple[set[Job], list[str]]:
     questions = []
     for given, clause in parts.items():
         found = _of(given, clause)
-        if not found and (_asks(clause) or len(parts) == 1):
+        if not found and (_QUESTION.match(clause) or len(parts) == 1):
             questions.append(given)
             found = {"question"}
         jobs |= found
@@ -142,7 +166,7 @@ def _jobs(parts: dict[str, str]) -> tuple[set[Job], list[str]]:
 
 
 def _of(given: str, clause: str) -> set[Job]:
-    found: set[Job] = {job for job, pattern in PATTERNS if pattern.search(clause)}
+    found: set[Job] = {job for job, phrases in PATTERNS.items() if phrases.search(clause)}
     listed = re.search(r"summar\w*[^,]*,", given, re.IGNORECASE)
     if found & {"decisions", "actions"} and not listed and ONLY_THOSE.search(clause):
         found.discard("summary")
@@ -151,35 +175,15 @@ def _of(given: str, clause: str) -> set[Job]:
     return found
 
 
-def _asks(clause: str) -> bool:
-    return bool(
-        re.match(
-            r"(?:(?:in|at|on|by|for|to|with|from|of|about|until) )?(?:what|who|whom|whose|when|where|why|how|which|is|"
-            r"are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b",
-            clause,
-        )
-    )
-
-
 def _length(whole: str) -> tuple[int | None, int | None]:
     """How many sentences, and how many words, a prompt allows."""
-    number = r"(\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a single|a)"
-    words = re.search(r"\b(\d+|ten|twelve) words?\b", whole)
-    count = re.search(
-        rf"\b{number} (?:(?:short|brief|main|key|most|important|simple|concise|bullet) )*(?:sentences?|points?|"
-        rf"bullets?|lines?|takeaways?|highlights?|ideas?)\b",
-        whole,
-    )
-    allowed = _number(words[1]) if words else None
+    words, count = _WORDS.search(whole), _COUNT.search(whole)
+    allowed = _number(words["number"]) if words else None
     if count:
-        return max(1, _number(count[1])), allowed
-    if re.search(r"\b(?:brief|briefly|short|shortly|quick|quickly|concise|concisely|tl ?dr|nutshell)\b", whole):
+        return max(1, _number(count["number"])), allowed
+    if _BRIEF.search(whole):
         return 2, allowed
-    return (
-        (12, allowed)
-        if re.search(r"\b(?:detailed|in detail|long|thorough|comprehensive)\b(?<!how long)", whole)
-        else (None, allowed)
-    )
+    return (12, allowed) if _LONG.search(whole) else (None, allowed)
 
 
 def _number(word: str) -> int:

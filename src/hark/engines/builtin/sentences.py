@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hark.answers.transcript import Segment, Word
 from hark.engines.builtin.names import NAMES
+from hark.engines.builtin.patterns import Phrases
 from hark.engines.builtin.words import STOP, expand, normal, stem
 
 if TYPE_CHECKING:
@@ -33,34 +33,47 @@ _LEADS_ON = _GOES_ON | frozenset(
 # These words, after a short pause, belong to the sentence before.
 _CARRIES_ON = frozenset("by before until till because of to for with from than or which whose while within".split())
 # Words that open a sentence even where the speaker does not stop before them ...
-_OPENERS = re.compile(
-    r"(?:okay|alright|anyway|next (?:topic|point|item|question)|thanks|thank you|by the way|let's|action items?|"
-    r"(?:so )?we (?:have )?(?:decided|agreed)|i (?:do not|don't) know|what about|that's all|that is all|good morning)\b"
+_OPENERS = Phrases(
+    """
+    ^okay|alright|anyway|thanks|thank you|good morning|by the way|let's|what about|that's all|that is all
+    ^next (topic|point|item|question)|action items?
+    ^(so )?we (have )?(decided|agreed)
+    ^i (do not|don't) know
+    """
 )
 # ... a subject with its duty, after words that do not lead on to it ...
-_DUTY = re.compile(
-    r"(?:(?:i|we|you|he|she|they|(?P<name>[a-z]+)) (?:will|also|needs? to|has to|must|should|please|(?:is|are|"
-    r"am) going to)|"
-    r"(?:i'll|we'll|i'm going to|we're going to))\b"
+_DUTY = Phrases(
+    """
+    ^(i|we|you|he|she|they|(?P<name>[a-z]+)) (will|also|needs? to|has to|must|should|please|(is|are|am) going to)
+    ^i'll|we'll|i'm going to|we're going to
+    """
 )
 _PREPARES = frozenset(
     "if when after before until because since while as by on in at for from with next to unless".split()
 )
 # ... and those that do after a short stop.
-_OPENERS_PAUSED = re.compile(
-    r"(?:and|so|but|then|now|also|finally|first|second|however|well|i|i'll|i'm|we|we'll|he|she|they|you|it|it's|there|"
-    r"this|can|could|would|please|should|who|when|where|why|how|what)\b"
+_OPENERS_PAUSED = Phrases(
+    """
+    ^and|so|but|then|now|also|finally|first|second|however|well
+    ^i|i'll|i'm|we|we'll|he|she|they|you|it|it's|there|this
+    ^can|could|would|please|should|who|when|where|why|how|what
+    """
 )
-_GREETING = re.compile(
-    r"(?:good (?:morning|afternoon|evening)|hello|hi|hey)(?: (?:everybody|everyone|all|team|there))?$"
-)
-_ASKS = re.compile(
-    r"(?:(?:and|so|but|okay|ok|well|now|then|oh|yes|no) )*"
-    r"(?:(?:who|when|where|why|how|whose|what)\b(?! a\b)|which (?!means|is\b|was\b)\w+ (?:is|are|was|do|does|did|"
-    r"should|can|will)\b|"
-    r"(?:is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|should|shall|may) "
-    r"(?:not )?(?:i|you|we|he|she|it|they|there|this|that|these|those|the|a|an|any|my|your|our|some|someone|somebody|"
-    r"anyone|anybody|everyone|everybody|people)\b)"
+_GREETING = Phrases("(good (morning|afternoon|evening)|hello|hi|hey)( (everybody|everyone|all|team|there))?")
+_ASKS = Phrases(
+    r"""
+    ^(AND )*(who|when|where|why|how|whose|what)(?! a\b)
+    ^(AND )*which (?!means|is\b|was\b)\w+ (is|are|was|do|does|did|should|can|will)
+    ^(AND )*HELPER (not )?SUBJECT
+    """,
+    {
+        "AND": "and|so|but|okay|ok|well|now|then|oh|yes|no",
+        "HELPER": "is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|should|shall|may",
+        "SUBJECT": """
+        i|you|we|he|she|it|they|there|people|this|that|these|those|the|a|an|any|some|my|your|our
+        someone|somebody|anyone|anybody|everyone|everybody
+        """,
+    },
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hark.engines.builtin.duties import WORK, duties
+from hark.engines.builtin.patterns import Phrases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,48 +22,46 @@ _COMMANDS = WORK | frozenset(
 )
 _PARTICLES = frozenset("on off up down in out back over away".split())
 _POLITE = re.compile(r"^(?:(?:please|okay|ok|hey|hello|hi|so|now|then|and|just|robot|computer|assistant) )*")
-_WISH = re.compile(
-    r"^(?:(?:can|could|may|might) (?:i|we) (?:please )?(?:have|get)|i (?:would|will) (?:like|have|take)(?: to (?:have|"
-    r"get))?|"
-    r"i (?:want|need)|give me|(?:can|could|would|will) you (?:please )?|get me)\b ?(?P<what>.*)"
+_WISH = Phrases(
+    r"^WISH\b ?(?P<what>.*)$",
+    {
+        "WISH": """
+        (can|could|may|might) (i|we) (please )?(have|get)
+        i (would|will) (like|have|take)( to (have|get))?
+        i (want|need)|give me|get me
+        (can|could|would|will) you (please )?
+        """
+    },
 )
-_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("apology", re.compile(r"\b(?:sorry|apologi[sz]e|my fault|my mistake|forgive me|pardon me)\b")),
-    ("thanks", re.compile(r"\b(?:thank you|thanks|grateful|appreciate)\b")),
-    (
-        "complaint",
-        re.compile(
-            r"\b(?:complain\w*|unacceptable|disappoint\w+|refund|broken|(?:does|do|is|did|are|has|have) not (?:work|"
-            r"working|"
-            r"arrived?|worked)|(?:is|was|came|arrived) (?:too|so|very) (?:late|slow|loud|cold|expensive|dirty)|"
-            r"stopped working|"
-            r"still waiting|fed up|terrible|awful|too (?:late|slow|loud|cold|expensive|dirty)|never works)\b"
-        ),
+_KINDS = {
+    "apology": Phrases("sorry|apologi[sz]e|my fault|my mistake|forgive me|pardon me"),
+    "thanks": Phrases("thank you|thanks|grateful|appreciate"),
+    "complaint": Phrases(
+        r"""
+        complain\w*|unacceptable|disappoint\w+|refund|broken|terrible|awful
+        stopped working|never works|still waiting|fed up
+        (does|do|is|did|are|has|have) not (work|working|arrived?|worked)
+        (is|was|came|arrived) (too|so|very) BAD
+        too BAD
+        """,
+        {"BAD": "late|slow|loud|cold|expensive|dirty"},
     ),
-    (
-        "promise",
-        re.compile(
-            r"\b(?:i|we) (?:promise|swear|guarantee)\b|\b(?:i|we) will (?!not\b|have\b|take (?:a|the|one|two)\b|"
-            r"never\b|"
-            r"not be\b|be able\b)"
-        ),
+    "promise": Phrases(
+        r"""
+        (i|we) (promise|swear|guarantee)
+        (i|we) will (?!not\b|have\b|take (a|the|one|two)\b|never\b|be able\b)\w+
+        """
     ),
-    (
-        "suggestion",
-        re.compile(
-            r"\b(?:let us|we (?:could|should)|how about|what if|i (?:suggest|propose|recommend)|why do not we)\b"
-        ),
+    "suggestion": Phrases(
+        """
+        let us|we (could|should)|i (suggest|propose|recommend)
+        how about|what if|why do not we
+        """
     ),
-    ("refusal", re.compile(r"\b(?:i|we) (?:will not|can not|do not want to|refuse to|would rather not)\b")),
-    (
-        "agreement",
-        re.compile(r"^(?:yes|yeah|sure|of course|okay|all right|alright|i agree|agreed|that is right|exactly|fine)\b"),
-    ),
-    (
-        "greeting",
-        re.compile(r"^(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|welcome|goodbye|bye|see you)\b"),
-    ),
-)
+    "refusal": Phrases("(i|we) (will not|can not|do not want to|refuse to|would rather not)"),
+    "agreement": Phrases("^yes|yeah|sure|of course|okay|all right|alright|i agree|agreed|that is right|exactly|fine"),
+    "greeting": Phrases("^hello|hi|hey|good (morning|afternoon|evening|day)|welcome|goodbye|bye|see you"),
+}
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,8 @@ def _intent(sentence: Sentence) -> Intent:
         return Intent("question", sentence)
     if _HEDGE.search(said) and not _CERTAIN.search(said):
         return Intent("uncertainty", sentence)
-    for kind, pattern in _KINDS:
-        if pattern.search(said):
+    for kind, phrases in _KINDS.items():
+        if phrases.search(said):
             return Intent(kind, sentence)
     found = duties(sentence)
     if found and found[0].owner.kind != "speaker":
@@ -193,23 +192,37 @@ def _values(sentence: Sentence) -> dict[str, float]:
     return values
 
 
-_HEDGE = re.compile(
-    r"\b(?:not (?:\w+ )?(?:sure|certain|clear|confident|convinced)|unsure|uncertain|(?:i |we )?(?:do|does|"
-    r"did) not (?:really )?know|"
-    r"no idea|maybe|perhaps|possibly|probably|might|i (?:think|guess|suppose|believe|hope|doubt)|i am afraid|kind of|"
-    r"sort of|"
-    r"it depends|as far as i know|hopefully|could be|may be|seems? to|it seems|not exactly|hard to say|hesitat\w+|"
-    r"i wonder|more or less|roughly)\b"
+_LISTS = {
+    "NOT_SURE": r"""
+        not (\w+ )?(sure|certain|clear|confident|convinced)
+        unsure|uncertain|no idea|hard to say
+    """
+}
+_HEDGE = Phrases(
+    r"""
+    NOT_SURE
+    (i |we )?(do|does|did) not (really )?know
+    maybe|perhaps|possibly|probably|might|could be|may be|hopefully
+    i (think|guess|suppose|believe|hope|doubt|wonder)|i am afraid
+    kind of|sort of|more or less|roughly|not exactly
+    it depends|as far as i know|seems? to|it seems|hesitat\w+
+    """,
+    _LISTS,
 )
-_STRONG = re.compile(
-    r"\b(?:not (?:\w+ )?(?:sure|certain|clear|confident|convinced)|unsure|uncertain|not (?:really )?know|no idea|"
-    r"i doubt|hard to say)\b"
+_STRONG = Phrases(
+    """
+    NOT_SURE
+    not (really )?know|i doubt
+    """,
+    _LISTS,
 )
-_FILLER = re.compile(r"\b(?:u+m+|u+h+|e+r+m*|h+m+|uhm)\b")
-_CERTAIN = re.compile(
-    r"\b(?:definitely|certainly|absolutely|of course|without (?:a )?doubt|no doubt|(?<!not )(?:am|are|is) (?:quite |"
-    r"very |absolutely )?"
-    r"(?:sure|certain|confident)|for sure|clearly|obviously|guarantee|i know)\b"
+_FILLER = Phrases("u+m+|u+h+|e+r+m*|h+m+|uhm")
+_CERTAIN = Phrases(
+    """
+    definitely|certainly|absolutely|clearly|obviously|of course|for sure
+    without (a )?doubt|no doubt|guarantee|i know
+    (?<!not )(am|are|is) (quite |very |absolutely )?(sure|certain|confident)
+    """
 )
 
 
