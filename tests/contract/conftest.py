@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hark
+from tiny.families import MAKERS, make
 from tiny.whisper import tiny_whisper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("builtin", "echo", "faster-whisper")
+ENGINES = ("builtin", "echo", "faster-whisper", *MAKERS)
 
 
 @pytest.fixture(scope="session", params=ENGINES)
 def model(request: pytest.FixtureRequest) -> str:
     """The name or folder of a model of each engine; weights are tiny, random and made here."""
+    if request.param in ("builtin", "echo"):
+        return str(request.param)
+    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("models") / "tiny"
     if request.param == "faster-whisper":
-        folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("models") / "tiny"
         return str(tiny_whisper(folder))
-    return str(request.param)
+    pytest.importorskip("transformers")
+    return str(make(request.param, folder))
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,9 @@ KINDS = {
     "builtin": ("hark.engines.builtin.engine", "Builtin"),
     "echo": ("hark.engines.echo", "Echo"),
     "faster-whisper": ("hark.engines.faster_whisper", "FasterWhisper"),
+    "transformers": ("hark.engines.transformers.engine", "Transformers"),
 }
-_WEIGHTED = frozenset({"faster-whisper"})
+_WEIGHTED = frozenset({"faster-whisper", "transformers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Model:
         return "" if self.ready else f"hark models download {self.name}"
 
 
-def resolve(name: str) -> Model:
+def resolve(name: str | os.PathLike[str]) -> Model:
     """Find the model of a name: a kind, a size of Whisper, a folder, or the name of a folder in the folder of models.
 
     Raises:
@@ -67,19 +68,22 @@ def resolve(name: str) -> Model:
         ModelBrokenError: the folder lacks a file.
         UnsupportedError: the folder holds a kind of model that this version does not run.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise _unknown(str(name))
+    name = os.fspath(name)
     if name in KINDS and name not in _WEIGHTED:
         return Model(name, name, None, _class(name).can)
     kind, _, rest = name.partition(":")
-    path = Path(rest if kind in _WEIGHTED and rest else name).expanduser()
-    if path.is_dir() and _is_path(str(path)):
+    path = Path(os.path.expanduser(rest if kind in _WEIGHTED and rest else name))
+    if os.path.isdir(path) and _is_path(str(path)):  # False too for a name too long to be one
         return _of_folder(name, path)
     size = models.size_of(name)
     if size is not None:
         return _of_size(size)
     own = settings.current().models / name
-    if own.is_dir() and own in models.kept():
+    if os.path.isdir(own) and own in models.kept():
         return _of_folder(name, own)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _of_folder(name, path)
     raise _unknown(name)
 
@@ -156,28 +160,13 @@ def _of_folder(name: str, folder: Path) -> Model:
                 hint="Name the folder of a CTranslate2 Whisper model, or see `hark models`.",
             )
         return Model(name, models.PREFIX, folder, _capabilities(models.PREFIX, name, folder))
-    raise _not_run_here(folder)
+    return Model(name, "transformers", folder, _capabilities("transformers", name, folder))
 
 
 def _capabilities(kind: str, name: str, folder: Path | None) -> Capabilities:
     weighted: Any = _class(kind)
     can: Capabilities = weighted.capabilities(name, folder)
     return can
-
-
-def _not_run_here(folder: Path) -> UnsupportedError | ModelBrokenError:
-    import json
-
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        return ModelBrokenError(f"{folder / 'config.json'} cannot be read: {error}.")
-    if kind is None:
-        return ModelBrokenError(f"{folder / 'model.bin'} is missing.", hint="Copy or download the model again.")
-    return UnsupportedError(
-        f"{folder} holds a transformers model of the kind {kind!r}, which this version of hark does not run.",
-        hint="It runs Whisper in CTranslate2 form (ct2-transformers-converter makes it); see `hark models`.",
-    )
 
 
 def _is_path(name: str) -> bool:

@@ -1,0 +1,1 @@
+"""Models of the transformers library: one engine, one small file per family of models."""

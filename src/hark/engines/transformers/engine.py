@@ -1,0 +1,198 @@
+"""Models of the transformers library: audio decoded by hark, split or refused where too long, text streamed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from hark.answers.answer import Delta, Notice, Usage
+from hark.answers.transcript import Segment
+from hark.engines.engine import Capabilities, Engine, Options
+from hark.engines.transformers.families.catalog import FAMILIES, family_of
+from hark.errors import HarkError, MissingExtraError, ModelBrokenError, ModelError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from hark.audio.audio import Audio
+    from hark.conversation.conversation import Conversation
+    from hark.engines.transformers.families.family import Family, Inputs, Loaded
+    from hark.engines.transformers.generation import Counted
+
+RATE = 16000
+
+
+class Transformers(Engine):
+    """A folder of a transformers model; its weights are loaded when it is first asked, and nothing is ever fetched."""
+
+    def __init__(self, name: str, folder: Path, *, device: str = "auto") -> None:
+        self.name, self.folder, self.device = name, folder, device
+        config = read_config(folder)
+        self.family = _family(folder, config)
+        self.can = self.family.capabilities(config, folder)
+        self._loaded: Loaded | None = None
+        self._working = threading.Lock()
+
+    @staticmethod
+    def capabilities(name: str, folder: Path | None) -> Capabilities:
+        """What a model can do, told from its `config.json`.
+
+        Raises:
+            ModelBrokenError: the config cannot be read.
+            UnsupportedError: the model is of a family that is not in the catalog.
+        """
+        del name
+        assert folder is not None  # noqa: S101 - transformers models are folders
+        config = read_config(folder)
+        return _family(folder, config).capabilities(config, folder)
+
+    def generate(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
+        """Answer, or write down what is said in windows that the model can hear.
+
+        Raises:
+            UnsupportedError: a clip is longer than the model hears, and a question cannot be split.
+            ModelBrokenError: the folder lacks a file or a weight.
+            ModelError: the model failed while it worked.
+        """
+        try:
+            if options.task in ("transcribe", "translate"):
+                yield from self._write_down(conversation, options)
+            else:
+                yield from self._answer(conversation, options)
+        except HarkError:
+            raise
+        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, OSError) as error:
+            raise ModelError(f"{self.name} failed: {str(error).splitlines()[0] if str(error) else error!r}.") from error
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        with self._working:
+            self._loaded = None
+
+    def _answer(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
+        from hark.engines.transformers.generation import Counted
+
+        clips = [self._samples(clip) for clip in conversation.clips]
+        seconds = sum(len(clip) for clip in clips) / RATE
+        yield Delta(notices=tuple(notice for clip in conversation.clips for notice in clip.notices), heard=seconds)
+        counted = Counted()
+        with self._working:
+            inputs = self.family.ask(self.loaded(), conversation, [self._filled(clip) for clip in clips], options)
+            for text in self._texts(inputs, options, counted):
+                yield Delta(text)
+        yield from _summed(seconds, counted, options)
+
+    def _write_down(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
+        from hark.audio.windows import windows
+        from hark.engines.transformers.generation import Counted
+
+        (clip,) = conversation.clips
+        counted, heard, gap, split = Counted(), _Heard(clip), "", 0
+        for window in windows(heard, max_seconds=min(self.can.max_seconds or 30.0, 30.0)):
+            split += 1
+            with self._working:
+                inputs = self.family.transcribe(self.loaded(), self._filled(window.samples), options)
+                whole = "".join(self._texts(inputs, options, counted)).strip()
+            if whole:
+                yield Delta(
+                    gap + whole,
+                    (Segment(whole, window.start, window.end, language=options.language),),
+                    heard=window.end,
+                )
+                gap = " "
+        notices = list(clip.notices)
+        if not split:
+            notices.append(Notice("silence", f"No speech was found in {clip.name}."))
+        yield Delta(notices=tuple(notices), heard=heard.seconds)
+        yield from _summed(heard.seconds, counted, options)
+
+    def _texts(self, inputs: Inputs, options: Options, counted: Counted) -> Iterator[str]:
+        from hark.engines.transformers.generation import generate
+
+        loaded = self.loaded()
+        cast = inputs.tensors.to(loaded.model.device, dtype=loaded.model.dtype)
+        inputs = type(inputs)(cast, inputs.keywords)
+        yield from generate(self.family, loaded, inputs, options, counted)
+
+    def _samples(self, clip: Audio) -> NDArray[Any]:
+        """A clip in full, refused where it is longer than the model hears."""
+        samples = clip.samples(RATE)
+        most = self.can.max_seconds
+        if most is not None and len(samples) > most * RATE:
+            raise UnsupportedError(
+                f"{clip.name} lasts {len(samples) / RATE:.0f} s; {self.name} hears {most:.0f} s of a question's audio.",
+                hint=f"Ask about a piece: audio[0:{most:.0f}]. A transcript is split at pauses and takes any length.",
+            )
+        return samples
+
+    def _filled(self, samples: NDArray[Any]) -> NDArray[Any]:
+        import numpy as np
+
+        lacking = round(self.family.shortest_seconds * RATE) - len(samples)
+        return np.pad(samples, (0, lacking)) if lacking > 0 else samples
+
+    def loaded(self) -> Loaded:
+        """The processor and the model, read from the folder the first time."""
+        if self._loaded is None:
+            try:
+                import torch
+            except ImportError as error:
+                raise MissingExtraError.of(f"The model {self.name}", "transformers") from error
+            device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+            from hark.engines.transformers.generation import quiet
+
+            with quiet():
+                self._loaded = self.family.load(self.folder, dtype="auto")
+            self._loaded.model.to(device)
+        return self._loaded
+
+
+class _Heard:
+    """The blocks of a clip, and how many seconds of them have passed."""
+
+    def __init__(self, clip: Audio) -> None:
+        self.clip, self.seconds = clip, 0.0
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        count = 0
+        for block in self.clip.stream(RATE):
+            count += len(block)
+            self.seconds = count / RATE
+            yield block
+
+
+def _summed(seconds: float, counted: Counted, options: Options) -> Iterator[Delta]:
+    usage = Usage(seconds, counted.input_tokens or None, counted.output_tokens)
+    notices = (Notice("limit", "The text broke off at the limit of tokens."),) if counted.cut else ()
+    yield Delta(usage=usage, notices=notices, language=options.to or options.language)
+
+
+def read_config(folder: Path) -> Mapping[str, Any]:
+    """The `config.json` of a folder.
+
+    Raises:
+        ModelBrokenError: it cannot be read, or names no model type.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelBrokenError(f"{folder / 'config.json'} cannot be read: {error}.") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise ModelBrokenError(
+            f"{folder} holds neither model.bin nor a model_type in its config.json.", hint="Copy or download it again."
+        )
+    return config
+
+
+def _family(folder: Path, config: Mapping[str, Any]) -> Family:
+    family = family_of(config["model_type"])
+    if family is None:
+        raise UnsupportedError(
+            f"{folder} holds a model of the kind {config['model_type']!r}, which hark does not run.",
+            hint=f"It runs {', '.join(sorted(FAMILIES))}; docs/adding-a-family.md shows how to add one.",
+        )
+    return family

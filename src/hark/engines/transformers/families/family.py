@@ -1,0 +1,177 @@
+"""What a family of models is, and the bases most of them need: chat models, and transcribers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hark.errors import ModelBrokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from hark.conversation.conversation import Conversation
+    from hark.engines.engine import Capabilities, Options
+
+RATE = 16000
+GENERATION = frozenset(
+    {"temperature", "top_p", "max_new_tokens", "beams", "seed", "stop"}
+)  # options of every `generate`
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model and its processor in memory."""
+
+    processor: Any
+    model: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a model is given: tensors by name, and keywords for its `generate`."""
+
+    tensors: Any  # a BatchFeature of transformers
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+
+class Family(ABC):
+    """How one family of models wants to be loaded, asked and read; it holds no state.
+
+    Attributes:
+        model_class: the class of transformers that loads it.
+        shortest_seconds: shorter audio is filled up with silence to this length.
+        echoes_prompt: whether `generate` gives the prompt's tokens back before its own.
+    """
+
+    model_class: ClassVar[str]
+    shortest_seconds: ClassVar[float] = 0.1
+    echoes_prompt: ClassVar[bool] = True
+
+    @abstractmethod
+    def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
+        """What a model of this family can do, told from its `config.json` alone."""
+
+    @abstractmethod
+    def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
+        """Put a conversation into inputs; `clips` are its clips in order, mono float32 at 16 kHz."""
+
+    @abstractmethod
+    def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
+        """Put one stretch of speech (mono float32 at 16 kHz) into inputs that make the model write it down."""
+
+    def load(self, folder: Path, **how: Any) -> Loaded:
+        """Load the processor and the model from a folder, and from nowhere else.
+
+        Raises:
+            ModelBrokenError: a weight or a file is missing.
+        """
+        return Loaded(self.processor(folder), self.model(folder, **how))
+
+    def processor(self, folder: Path) -> Any:
+        """Load what turns text and samples into tensors."""
+        import transformers
+
+        return transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
+
+    def model(self, folder: Path, **how: Any) -> Any:
+        """Load the weights; one that is missing is an error, never a random number."""
+        import transformers
+
+        made = getattr(transformers, self.model_class)
+        model, found = made.from_pretrained(folder, local_files_only=True, output_loading_info=True, **how)
+        lacking = sorted({*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])})
+        if lacking:
+            more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+            raise ModelBrokenError(
+                f"The folder {folder} lacks weights: {', '.join(lacking[:3])}{more}.",
+                hint="Copy or download the model again; it would answer at random.",
+            )
+        return model.eval()
+
+    def run(self, loaded: Loaded, inputs: Inputs, **keywords: Any) -> Any:
+        """Generate token ids (1, n)."""
+        found = loaded.model.generate(**inputs.tensors, **inputs.keywords, **keywords)
+        return getattr(found, "sequences", found)
+
+    def read(self, loaded: Loaded, ids: Any) -> str:
+        """Token ids (n,), without the prompt's, to text."""
+        text: str = self.tokenizer(loaded).decode(ids, skip_special_tokens=True)
+        return text
+
+    def tokenizer(self, loaded: Loaded) -> Any:
+        """The tokenizer of the answer."""
+        return loaded.processor.tokenizer
+
+
+class ChatAudioLM(Family):
+    """A language model that hears: asked through its chat template, with arrays of samples in the messages."""
+
+    transcription_prompt: ClassVar[str] = "Transcribe the speech word for word. Write nothing else."
+
+    def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
+        """Fill the chat template; control tokens in a person's text stay text."""
+        del options
+        messages = chat_messages(conversation, clips)
+        tensors = loaded.processor.apply_chat_template(
+            messages,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"text_kwargs": {"padding": True, "padding_side": "left"}},
+            sanitize_control_tokens=True,
+        )
+        return Inputs(tensors)
+
+    def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
+        """Ask for a transcript in words."""
+        from hark.audio.audio import Audio
+        from hark.conversation.conversation import Conversation
+
+        conversation = Conversation.ask((Audio.of(samples, RATE),), self.transcription_prompt)
+        return self.ask(loaded, conversation, [samples], options)
+
+
+class Transcriber(Family):
+    """A model that only writes down (or translates) what it hears."""
+
+    echoes_prompt = False
+
+    def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
+        """Not asked anything: its capabilities say so, and `check` refuses before this is reached."""
+        del conversation
+        return self.transcribe(loaded, clips[0], options)
+
+    def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
+        """Hand over the samples."""
+        tensors = loaded.processor(audio=samples, sampling_rate=RATE, return_tensors="pt")
+        return Inputs(tensors, self.keywords(loaded, options))
+
+    def keywords(self, loaded: Loaded, options: Options) -> dict[str, Any]:
+        """What `generate` is told about the language and the task."""
+        del loaded, options
+        return {}
+
+
+def chat_messages(conversation: Conversation, clips: list[NDArray[Any]]) -> list[dict[str, Any]]:
+    """Messages as transformers' chat templates take them, each clip an array."""
+    from hark.conversation.conversation import Text
+
+    waiting = iter(clips)
+    return [
+        {
+            "role": message.role,
+            "content": [
+                {"type": "text", "text": part.text}
+                if isinstance(part, Text)
+                else {"type": "audio", "audio": next(waiting)}
+                for part in message.parts
+            ],
+        }
+        for message in conversation.messages
+    ]

@@ -1,0 +1,158 @@
+"""One generation: text as its tokens come, stopped when nobody wants it any more."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hark.engines.engine import Options
+    from hark.engines.transformers.families.family import Family, Inputs, Loaded
+
+DEFAULT_TOKENS = 1024
+
+
+@dataclass(slots=True)
+class Counted:
+    """What a generation took, known when it is over."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cut: bool = False  # ended by the limit on tokens, not by the model
+
+
+class _Tokens:
+    """A streamer (as transformers wants one) that hands on token ids, without the prompt's."""
+
+    def __init__(self, *, skip_first: bool) -> None:
+        self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._skip = skip_first
+
+    def put(self, ids: Any) -> None:
+        if self._skip:
+            self._skip = False
+            return
+        self.queue.put(ids.reshape(-1).tolist())
+
+    def end(self) -> None:
+        """`generate` is over; the thread says so itself, failures included."""
+
+
+def generate(family: Family, loaded: Loaded, inputs: Inputs, options: Options, counted: Counted) -> Iterator[str]:
+    """Pieces of text as they are generated; closing the iterator stops the model within a token.
+
+    Raises:
+        Exception: whatever the model raises, in the caller's thread.
+    """
+    ids = inputs.tensors.get("input_ids") if hasattr(inputs.tensors, "get") else None
+    counted.input_tokens += 0 if ids is None else int(ids.shape[-1])
+    wanted = threading.Event()
+    tokens = _Tokens(skip_first=ids is not None or not family.echoes_prompt)
+    keywords = _keywords(options, loaded, wanted)
+    if (options.beams or 1) == 1:
+        keywords["streamer"] = tokens
+    thread = threading.Thread(target=_work, args=(family, loaded, inputs, keywords, tokens, options), daemon=True)
+    thread.start()
+    try:
+        yield from _texts(family, loaded, tokens, options, counted)
+    finally:
+        wanted.set()
+        thread.join()
+
+
+def _work(
+    family: Family, loaded: Loaded, inputs: Inputs, keywords: dict[str, Any], tokens: _Tokens, options: Options
+) -> None:
+    import torch
+
+    try:
+        with quiet(), torch.inference_mode():
+            if options.seed is not None:
+                torch.manual_seed(options.seed)
+            ids = family.run(loaded, inputs, **keywords)[0]
+        prompt = inputs.tensors["input_ids"].shape[-1] if family.echoes_prompt and "input_ids" in inputs.tensors else 0
+        tokens.queue.put(("done", ids[prompt:].tolist()))
+    except BaseException as error:  # noqa: BLE001 - raised again where the text is read
+        tokens.queue.put(error)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep advice and progress bars of transformers, which are for programmers, off a person's terminal."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _texts(family: Family, loaded: Loaded, tokens: _Tokens, options: Options, counted: Counted) -> Iterator[str]:
+    ids: list[int] = []
+    said = ""
+    while True:
+        got = tokens.queue.get()
+        if isinstance(got, BaseException):
+            raise got
+        last = isinstance(got, tuple)
+        ids = got[1] if last else ids + got
+        text, stopped = _until(family.read(loaded, ids), options.stop or (), last=last)
+        if text.startswith(said) and len(text) > len(said) and (last or not text.endswith("\N{REPLACEMENT CHARACTER}")):
+            yield text[len(said) :]
+            said = text
+        if last or stopped:
+            counted.output_tokens += len(ids)
+            limit = options.max_new_tokens or DEFAULT_TOKENS
+            counted.cut = counted.cut or (not stopped and len(ids) >= limit and not _ended(loaded, ids[-1]))
+            return
+
+
+def _until(text: str, stops: tuple[str, ...], *, last: bool) -> tuple[str, bool]:
+    """Text up to the first stop; what may be the beginning of one is held back until more is known."""
+    places = [text.find(stop) for stop in stops if stop in text]
+    if places:
+        return text[: min(places)], True
+    if not last:
+        held = max((n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
+        text = text[: len(text) - held]
+    return text, False
+
+
+def _ended(loaded: Loaded, token: int) -> bool:
+    ends = loaded.model.generation_config.eos_token_id
+    return token in (ends if isinstance(ends, list) else [ends])
+
+
+def _keywords(options: Options, loaded: Loaded, wanted: threading.Event) -> dict[str, Any]:
+    """Options in the words of `generate`; what is not set is left to the model's own generation config."""
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class Unwanted(StoppingCriteria):  # type: ignore[misc]  # torch is typed loosely
+        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+            import torch
+
+            del scores
+            return torch.full((input_ids.shape[0],), wanted.is_set(), dtype=torch.bool, device=input_ids.device)
+
+    most = getattr(loaded.model.config, "max_target_positions", None)
+    tokens = options.max_new_tokens or (min(DEFAULT_TOKENS, most - 8) if most else DEFAULT_TOKENS)
+    found: dict[str, Any] = {"max_new_tokens": tokens, "stopping_criteria": StoppingCriteriaList([Unwanted()])}
+    if options.temperature is not None:
+        found |= (
+            {"do_sample": True, "temperature": options.temperature} if options.temperature else {"do_sample": False}
+        )
+    if options.top_p is not None:
+        found |= {"top_p": options.top_p, "do_sample": options.temperature != 0}
+    if options.beams is not None:
+        found["num_beams"] = options.beams
+    return found
