@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from hark.cli import ask, models, transcribe
+from hark.cli.show import show_error
+from hark.errors import OutputError
 
 app = typer.Typer(
     help="Ask a recording a question: audio and text in, text out, whatever model does the hearing.",
@@ -44,8 +48,23 @@ app.add_typer(models.app, name="models")
 app.command()(models.doctor)
 
 
+def _ended(number: int, _frame: object) -> NoReturn:
+    """Leave as after an error, so that worker processes and temporary files go too."""
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Run the command line."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has it ignored
+            signal.signal(number, _ended)
+    if sys.stderr is None:  # closed: notes are lost, results are not
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.errors == "strict":
         sys.stdin.reconfigure(errors="replace")  # a stray byte must not end a conversation
-    app()
+    try:
+        app()
+    except OSError as error:  # from typer itself: help or the version, to a full disk
+        show_error(OutputError(f"The result could not be written: {error.strerror or error}."))
+        sys.exit(1)

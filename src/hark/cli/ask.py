@@ -12,7 +12,7 @@ from hark.answers.answer import Answer
 from hark.cli import options as o
 from hark.cli.show import error_values, loaded, notes, out, out_json, progress, reporting, show_error
 from hark.conversation.conversation import Conversation
-from hark.errors import ConversationError, HarkError
+from hark.errors import ConversationError, HarkError, OutputError
 from hark.listener import Chat, Listener, split_prompt
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def chat(
         for clip in waiting:
             clip.duration  # noqa: B018 - a file that cannot be read is told now, not after the first question
         talk = listener.chat(system)
-        if sys.stdin.isatty():
+        if o.stdin().isatty():
             _complete_file_names()
             out("Ask about the recordings; /help lists the commands, Ctrl-D leaves.")
         for line in _typed():
@@ -162,6 +162,8 @@ def _turn(talk: Chat, waiting: list[Any], line: str, *, quiet: bool) -> list[Any
     asked = talk.conversation.say(*waiting, line)
     try:
         answer = _answered(talk.listener, asked, {}, quiet=quiet, live=True)
+    except OutputError:
+        raise  # nobody can read what would be said next
     except HarkError as error:
         show_error(error)
         return waiting
@@ -193,11 +195,14 @@ def _command(line: str, waiting: list[Any], talk: Chat) -> None:
 def _typed() -> Iterator[str]:
     while True:
         try:
-            line = input("> " if sys.stdin.isatty() else "").strip()
+            # `input` also writes to stdout, which need not be there.
+            line = input("> ") + "\n" if sys.stdin.isatty() else sys.stdin.readline()
         except EOFError:
             return
-        if line:
-            yield line
+        if not line:
+            return
+        if line.strip():
+            yield line.strip()
 
 
 def _complete_file_names() -> None:

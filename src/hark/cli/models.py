@@ -37,7 +37,10 @@ def list_models(context: typer.Context, as_json: o.Json = False) -> None:
             table.add_row(
                 model.name, "yes" if model.ready else "no", _does(can), _languages(can), can.timestamps, needs
             )
-        console().print(table)
+        screen = console()
+        with screen.capture() as shown:
+            screen.print(table)
+        out(shown.get(), end="")
 
 
 def _values(model: catalog.Model) -> dict[str, Any]:

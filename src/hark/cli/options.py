@@ -8,7 +8,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from hark.audio.audio import Audio
-from hark.errors import AudioUnreadableError
+from hark.errors import AudioUnreadableError, HarkError
 from hark.tasks import TASKS
 
 
@@ -16,7 +16,10 @@ def complete_models(incomplete: str) -> list[str]:
     """Names of models that begin so, for tab completion."""
     from hark.engines.catalog import listing
 
-    return [model.name for model in listing() if model.name.startswith(incomplete)]
+    try:
+        return [model.name for model in listing() if model.name.startswith(incomplete)]
+    except HarkError:  # wrong settings are told by the command, not in the middle of typing it
+        return []
 
 
 def _tasks(incomplete: str) -> list[tuple[str, str]]:

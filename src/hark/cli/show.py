@@ -32,7 +32,7 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 200  # nothing is folded in a file or a pipe
+    width = None if stream is not None and stream.isatty() else 200  # nothing is folded in a file or a pipe
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True, width=width)
 
 
@@ -83,10 +83,9 @@ def error_values(error: HarkError) -> dict[str, str]:
 
 def show_error(error: HarkError) -> None:
     """Say on stderr what is wrong and what to do about it."""
-    screen = console(stderr=True)
-    screen.print(printable(f"hark: {error.message}"), style="bold red")
+    _say(f"hark: {error.message}", "bold red")
     if error.hint:
-        screen.print(printable(f"      {error.hint}"))
+        _say(f"      {error.hint}")
 
 
 @contextlib.contextmanager
@@ -95,9 +94,10 @@ def reporting(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except HarkError as error:
-        if as_json:
-            out_json(error_values(error))
         show_error(error)
+        if as_json and not isinstance(error, OutputError):
+            with contextlib.suppress(OutputError):
+                out_json(error_values(error))
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -106,9 +106,13 @@ def reporting(*, as_json: bool = False) -> Iterator[None]:
 def notes(notices: Iterable[Notice], *, quiet: bool) -> None:
     """Say on stderr what a person should know about an answer."""
     if not quiet:
-        screen = console(stderr=True)
         for notice in notices:
-            screen.print(printable(f"note: {notice.text}"), style="dim")
+            _say(f"note: {notice.text}", "dim")
+
+
+def _say(text: str, style: str = "") -> None:
+    with contextlib.suppress(OSError):  # a note that stderr does not take must not cost the result
+        console(stderr=True).print(printable(text), style=style)
 
 
 class Progress:

@@ -96,6 +96,8 @@ def _write_all(
                         out(transcript.to(form), end="")
                     notes(transcript.notices, quiet=quiet or (form == "json" and target is None))
                 except HarkError as error:
+                    if isinstance(error, OutputError) and target is None:
+                        raise  # stdout takes nothing more
                     failed += 1
                     if form == "json" and output is None:
                         out_json({"audio": name, **error_values(error)})
