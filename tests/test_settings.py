@@ -56,3 +56,27 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARK_MAX_BYTES", "many")
     with pytest.raises(SettingsError, match="max_bytes"):
         current()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_seconds", "nan"),
+        ("max_seconds", "inf"),
+        ("max_bytes", "1.5"),
+        ("max_bytes", "true"),
+        ("model", "5"),
+        ("model", '""'),
+        ("models", '"~nobody-of-this-name/models"'),
+    ],
+)
+def test_values_that_cannot_be_are_told_with_a_hint(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f"{name} = {value}\n", encoding="utf-8")
+    monkeypatch.setenv("HARK_SETTINGS", str(path))
+    monkeypatch.delenv("HARK_MODELS", raising=False)
+    with pytest.raises(SettingsError, match=name) as caught:
+        current()
+    assert caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -11,6 +12,15 @@ from typing import Any
 from hark.errors import SettingsError
 
 _TRUE = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+_HINTS: dict[type, str] = {
+    bool: "It is true or false.",
+    tuple: 'It is a list of names, such as ["host:8080"].',
+    Path: "It is the path of a folder.",
+    str: "It is the name of a model or a folder: see `hark models`.",
+    int: "It is a whole number above 0.",
+    float: "It is a number above 0.",
+}
 
 
 def _folder(kind: str) -> Path:
@@ -88,8 +98,9 @@ def _over(settings: Settings, values: dict[str, Any], where: str) -> Settings:
             raise SettingsError(f"There is no setting {name!r} ({where}).", hint=f"Settings are {known}.")
         try:
             changes[name] = _value(value, getattr(settings, name))
-        except (AttributeError, TypeError, ValueError, KeyError) as error:
-            raise SettingsError(f"The setting {name} cannot be {value!r} ({where}).") from error
+        except (AttributeError, TypeError, ValueError, KeyError, RuntimeError) as error:
+            hint = next(hint for kind, hint in _HINTS.items() if isinstance(getattr(settings, name), kind))
+            raise SettingsError(f"The setting {name} cannot be {value!r} ({where}).", hint=hint) from error
     return replace(settings, **changes)
 
 
@@ -100,7 +111,12 @@ def _value(value: Any, default: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(map(str, value))
     if isinstance(default, Path):
         return Path(value).expanduser()
+    if isinstance(default, str):
+        if not (isinstance(value, str) and value):
+            raise TypeError(value)
+        return value
     converted = type(default)(value)
-    if isinstance(converted, int | float) and converted <= 0:
+    # int() cuts 1.5 to 1, and takes true for 1.
+    if isinstance(value, bool) or not 0 < converted < math.inf or (converted != value and not isinstance(value, str)):
         raise ValueError(value)
     return converted
