@@ -105,7 +105,7 @@ def save(transcript: Transcript, path: str | Path, form: str | None = None, **ru
         raise OptionError(f"{path} has no ending that tells a format.", hint=f"Formats are {', '.join(FORMATS)}.")
     content = write(transcript, form, **rules).encode("utf-8", errors="replace")
     try:
-        _replace(Path(os.path.realpath(path)), content)
+        _replace(path, content)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"{path} cannot be written: {reason}.", hint=_output_hint(path)) from error
@@ -319,6 +319,7 @@ def _replace(path: Path, content: bytes) -> None:
     if path.exists() and not path.is_file() and not path.is_dir():
         path.write_bytes(content)  # a pipe or a device, such as /dev/stdout, must not become a file
         return
+    path = Path(os.path.realpath(path))  # what a link leads to is replaced, not the link
     partial = path.with_name(f".hark-{secrets.token_hex(6)}")
     try:
         with partial.open("xb") as file:
