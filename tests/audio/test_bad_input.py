@@ -25,6 +25,7 @@ from hark.errors import (
     AudioTooLargeError,
     AudioUnreadableError,
     HarkError,
+    OptionError,
 )
 
 if TYPE_CHECKING:
@@ -386,3 +387,60 @@ def test_a_disk_that_fails_within_a_recording_is_told_and_ctrl_c_is_heard(capfd:
     with pytest.raises(KeyboardInterrupt):
         list(Pass(open_reader(file, "a.wav"), "a.wav").blocks())
     assert capfd.readouterr().err == ""
+
+
+def test_files_that_are_closed_or_give_no_bytes() -> None:
+    closed = io.BytesIO(b"RIFF")
+    closed.close()
+    with pytest.raises(AudioUnreadableError, match="closed"):
+        Audio.of(closed)
+
+    class Numbers:
+        def read(self, _size: int) -> int:
+            return 5
+
+    with pytest.raises(AudioUnreadableError, match="int"):
+        Audio.of(Numbers())
+    assert Audio.of({"array": SECOND, "sampling_rate": 16000, "path": 5}).name == "5"
+
+
+def test_no_room_for_temporary_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tempfile
+
+    class Pipe(io.BytesIO):
+        """Ten megabytes, too many to be kept in memory."""
+
+        def seekable(self) -> bool:
+            return False
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(AudioUnreadableError, match="temporary") as caught:
+        Audio.of(Pipe(b"RIFF" + bytes(10_000_000)))
+    assert "TMPDIR" in caught.value.hint
+
+
+@pytest.mark.parametrize("rate", [True, 1, 10**12, 0, -16000, 1.5, "16000", float("nan"), float("inf")])
+def test_rates_that_no_recording_has(rate: object) -> None:
+    with pytest.raises(AudioError, match="samples per second"):
+        Audio.of(SECOND, rate)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [True, "x", None, float("nan"), float("inf"), 16000.5, 1])
+def test_rates_that_cannot_be_given(rate: object) -> None:
+    with pytest.raises(OptionError):
+        Audio.of(SECOND, 16000).samples(rate)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", ["x", None, 0, -1, float("nan"), float("inf")])
+def test_blocks_that_cannot_be(seconds: object) -> None:
+    with pytest.raises(OptionError):
+        next(Audio.of(SECOND, 16000).stream(block_seconds=seconds))  # type: ignore[arg-type]
+
+
+def test_cuts_at_the_end_of_time() -> None:
+    audio = Audio.of(SECOND, 16000)
+    assert audio[: float("inf")].id == audio[:1e308].id == audio.id
+    for start in (float("inf"), 1e308):
+        assert audio[start:].duration == 0
+        with pytest.raises(AudioEmptyError):
+            audio[start:].samples()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+RATES = range(100, 6_144_001)  # what a recording may have; at 1 Hz a few samples would last for hours
 MAX_CHANNELS = 32
 _BLOCK = 2**17
 
@@ -115,8 +116,11 @@ def _whole(rate: Any, name: str) -> int:
         whole = int(rate)
     except (TypeError, ValueError, OverflowError):
         whole = -1
-    if whole <= 0 or whole != rate:
-        raise AudioError(f"{name} cannot have {rate!r} samples per second.", hint="Give a whole number of Hz: 16000.")
+    if isinstance(rate, bool) or whole != rate or whole not in RATES:
+        raise AudioError(
+            f"{name} cannot have {rate!r} samples per second.",
+            hint=f"Give a whole number of Hz from {RATES.start} to {RATES[-1]}, such as 16000.",
+        )
     return whole
 
 

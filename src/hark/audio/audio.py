@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hark.audio.readers import Reader
 
 RATE = 16000
+_RATES = range(100, 768_001)
+_FOREVER = 1e12  # seconds
 
 
 class _Recording:
@@ -173,7 +175,7 @@ class Audio:
         """
         from hark.audio.resample import even
 
-        if not block_seconds > 0:
+        if not (isinstance(block_seconds, int | float) and 0 < block_seconds < _FOREVER):
             raise OptionError(f"block_seconds cannot be {block_seconds!r}.", hint="Give seconds above 0.")
         blocks, _ = self._converted(rate, mono)
         for block in even(blocks, max(1, round(block_seconds * rate))):
@@ -199,7 +201,7 @@ class Audio:
     def _converted(self, rate: int, mono: bool) -> tuple[Iterator[NDArray[np.float32]], int]:
         from hark.audio.resample import resampled, to_mono
 
-        if isinstance(rate, bool) or int(rate) != rate or not 100 <= rate <= 768_000:
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or rate not in _RATES:
             raise OptionError(f"A rate of {rate!r} Hz cannot be given.", hint="Give a whole number from 100 to 768000.")
         first, stop = self._range()
         if stop is not None and stop <= first:
@@ -240,8 +242,8 @@ class Audio:
             raise AudioError(f"{given!r} is no number of seconds.", hint="For example audio[2.5:10].") from error
         if seconds != seconds:
             raise AudioError("NaN is no number of seconds.", hint="For example audio[2.5:10].")
-        if seconds == float("inf"):
-            return default
+        if seconds >= _FOREVER:
+            return default if default is None else _FOREVER
         return max(0.0, seconds + self.duration) if seconds < 0 else seconds
 
     def __eq__(self, other: object) -> bool:

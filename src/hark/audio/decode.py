@@ -11,6 +11,7 @@ import soundfile
 from hark import settings
 from hark.answers.answer import Notice
 from hark.audio import sniff
+from hark.audio.arrays import RATES
 from hark.audio.claims import ogg_breaks_off, ogg_is_plain, wav_is_open
 from hark.audio.readers import AvReader, Reader, SoundfileReader, UnusableError
 from hark.errors import AudioEmptyError, AudioTooLargeError, AudioUnreadableError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_RATES = range(100, 6_144_001)
 _MAX_CHANNELS = 1024
 _FAILURES = (soundfile.LibsndfileError, av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError, EOFError)
 _LIBSNDFILE = (b"RIFF", b"RF64", b"fLaC", b"FORM", b".snd", b"caff", b"riff", b"NIST", b"Crea", b"2BIT")
@@ -41,7 +41,7 @@ def open_reader(file: BinaryIO, name: str) -> Reader:
     except BaseException:
         file.close()
         raise
-    if reader.rate not in _RATES or not 1 <= reader.channels <= _MAX_CHANNELS:
+    if reader.rate not in RATES or not 1 <= reader.channels <= _MAX_CHANNELS:
         reader.close()
         raise AudioUnreadableError(
             f"{name} says it has {reader.channels} channels at {reader.rate} Hz, which is no recording.", hint=_HINT

@@ -138,6 +138,8 @@ def _check_size(size: int, max_bytes: int, url: str) -> None:
 
 def _write(chunk: bytes, target: BinaryIO, url: str) -> None:
     try:
-        target.write(chunk)
+        rest = memoryview(chunk)
+        while rest:  # an unbuffered file takes what there is space for
+            rest = rest[target.write(rest) :]
     except OSError as error:
         raise FetchError(f"{shown(url)} cannot be kept: {error.strerror}.", hint="Is the disk full?") from error

@@ -66,23 +66,23 @@ class BytesSource(FileSource):
             _check_some(len(data), name)
             self._data = data
         else:
-            self._spool(data)
+            self._spool(data, name)
 
     def open(self) -> BinaryIO:
         """Open the bytes for reading, from the start, apart from every other reader."""
         return BytesIO(self._data) if self._data is not None else super().open()
 
-    def _spool(self, file: BinaryIO) -> None:
+    def _spool(self, file: BinaryIO, name: str) -> None:
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-            size = _copy(file, spool, self.name)
-            _check_some(size, self.name)
+            size = _copy(file, spool, name)
+            _check_some(size, name)
             spool.seek(0)
             if size <= _IN_MEMORY:
                 self._data = spool.read()
                 return
-            self.path = _temporary(self)
-            with self.path.open("wb") as out:
-                _copy(spool, out, self.name)
+            self.path = _temporary(self, name)
+            with self.path.open("wb", buffering=0) as out:
+                _copy(spool, out, name)
 
 
 class UrlSource(FileSource):
@@ -100,8 +100,8 @@ class UrlSource(FileSource):
 
         with self._lock:
             if not self._fetched:
-                path = _temporary(self)
-                with path.open("wb") as out:
+                path = _temporary(self, self.name)
+                with path.open("wb", buffering=0) as out:  # a full disk is found by the write, not by the close
                     fetch(self.url, out)
                 _check_some(path.stat().st_size, self.name)
                 self.path, self._fetched = path, True
@@ -160,10 +160,10 @@ def _from_mapping(given: Mapping[str, Any], rate: int | None, name: str | None) 
     if samples is not None:
         said = given.get("sampling_rate", rate)
         named = given.get("path")
-        return _from_array(samples, said, name or (Path(named).name if named else None))
+        return _from_array(samples, said, name or (_last(named)))
     if given.get("bytes") is not None:
         named = given.get("path")
-        return source_of(given["bytes"], rate, name or (Path(named).name if named else None))
+        return source_of(given["bytes"], rate, name or (_last(named)))
     for key in ("path", "url"):
         if given.get(key):
             return source_of(given[key], rate, name)
@@ -171,6 +171,11 @@ def _from_mapping(given: Mapping[str, Any], rate: int | None, name: str | None) 
         f"A dict with the keys {', '.join(map(str, given)) or '(none)'} is nothing that can be heard.",
         hint='Give {"array": samples, "sampling_rate": 16000}, or {"bytes": ...}, or {"path": ...}.',
     )
+
+
+def _last(path: Any) -> str | None:
+    """The name of the file at the end of a path, which whoever made the dict may have left out."""
+    return Path(str(path)).name if path else None
 
 
 def _from_text(text: str, name: str | None) -> FileSource:
@@ -240,11 +245,14 @@ def _file_url(text: str) -> str:
 def _at_start(file: Any) -> BinaryIO:
     """A file written a moment ago stands at its end; what is meant is its content."""
     seekable = getattr(file, "seekable", None)
-    if seekable is not None and seekable():
-        at = file.tell()
-        if at and at == file.seek(0, os.SEEK_END):
-            at = 0
-        file.seek(at)
+    try:
+        if seekable is not None and seekable():
+            at = file.tell()
+            if at and at == file.seek(0, os.SEEK_END):
+                at = 0
+            file.seek(at)
+    except (OSError, ValueError) as error:
+        raise AudioUnreadableError(f"{_file_name(file)} cannot be read: {error}.", hint=_TAKEN) from error
     opened: BinaryIO = file
     return opened
 
@@ -262,9 +270,11 @@ def _copy(source: Any, target: Any, name: str) -> int:
         while chunk := source.read(_CHUNK):
             if isinstance(chunk, str):
                 raise AudioUnreadableError(f"{name} was opened as text.", hint='Open it with mode "rb".')
+            if not isinstance(chunk, bytes | bytearray | memoryview):
+                raise AudioUnreadableError(f"{name} gives no bytes but {type(chunk).__name__}.", hint=_TAKEN)
             size += len(chunk)
             _check_size(size, name)
-            target.write(chunk)
+            _keep(chunk, target, name)
     except (OSError, ValueError) as error:
         if isinstance(error, AudioError):
             raise
@@ -272,8 +282,28 @@ def _copy(source: Any, target: Any, name: str) -> int:
     return size
 
 
-def _temporary(owner: object) -> Path:
-    handle, path = tempfile.mkstemp(prefix="hark-")
+def _keep(chunk: bytes | bytearray | memoryview, target: Any, name: str) -> None:
+    try:
+        rest = memoryview(chunk)
+        while rest:  # an unbuffered file takes what there is space for
+            rest = rest[target.write(rest) :]
+        target.flush()
+    except OSError as error:
+        raise _not_kept(name, error) from error
+
+
+def _not_kept(name: str, error: OSError) -> AudioUnreadableError:
+    return AudioUnreadableError(
+        f"{name} cannot be kept in a temporary file: {error.strerror or error}.",
+        hint="Is there space in the folder for temporary files (TMPDIR)? Or save it, and give the file.",
+    )
+
+
+def _temporary(owner: object, name: str) -> Path:
+    try:
+        handle, path = tempfile.mkstemp(prefix="hark-")
+    except OSError as error:  # there is no folder that can be written to
+        raise _not_kept(name, error) from error
     os.close(handle)
     weakref.finalize(owner, Path(path).unlink, missing_ok=True)
     return Path(path)
