@@ -124,3 +124,11 @@ def test_malformed_requests_name_what_is_wrong(request_: Any, said: str) -> None
     with pytest.raises(ConversationError, match=said) as error:
         read_request(request_)
     assert isinstance(error.value, ValueError)
+
+
+@pytest.mark.parametrize("prompt", [5, b"What?", 1.5, ["What?"]])
+def test_a_prompt_that_is_no_text_is_refused(prompt: object, tone: Path) -> None:
+    with pytest.raises(ConversationError, match="no text"):
+        hark.Conversation.ask((hark.Audio.of(tone),), prompt)  # type: ignore[arg-type]
+    with pytest.raises(ConversationError, match="no text"):
+        hark.Conversation.ask((hark.Audio.of(tone),), "What?", system=prompt)  # type: ignore[arg-type]

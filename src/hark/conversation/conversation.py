@@ -19,6 +19,10 @@ class Text:
 
     text: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ConversationError(f"{self.text!r} is no text.", hint="Prompts and system prompts are text.")
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -74,7 +78,8 @@ class Conversation:
         Raises:
             ConversationError: there is nothing in it.
         """
-        said = tuple(Text(part) if isinstance(part, str) else Clip(part) for part in parts)
+        # What is no audio is refused as text: it was meant as the prompt.
+        said = tuple(Clip(part) if hasattr(part, "samples") else Text(part) for part in parts)
         if not any(isinstance(part, Clip) or part.text.strip() for part in said):
             raise ConversationError(
                 "There is nothing to say: no audio and no text.", hint="Give audio, a prompt, or both."

@@ -139,6 +139,6 @@ def _cut(text: str, options: Options) -> str:
     for stop in options.stop or ():
         text = text.split(stop, 1)[0] if stop else text
     if options.max_new_tokens is not None:
-        words = re.match(rf"(?:\s*\S+){{0,{options.max_new_tokens}}}", text)
+        words = re.match(rf"(?:\s*\S+){{0,{min(options.max_new_tokens, 10**6)}}}", text)
         text = words.group() if words else ""
     return text.rstrip()
