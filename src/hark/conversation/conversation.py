@@ -79,7 +79,9 @@ class Conversation:
             ConversationError: there is nothing in it.
         """
         # What is no audio is refused as text: it was meant as the prompt.
-        said = tuple(Clip(part) if hasattr(part, "samples") else Text(part) for part in parts)
+        said = tuple(
+            Text(part) if isinstance(part, str) or not hasattr(part, "samples") else Clip(part) for part in parts
+        )
         if not any(isinstance(part, Clip) or part.text.strip() for part in said):
             raise ConversationError(
                 "There is nothing to say: no audio and no text.", hint="Give audio, a prompt, or both."
