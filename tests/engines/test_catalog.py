@@ -302,3 +302,9 @@ def test_without_a_network_the_error_says_so(monkeypatch: pytest.MonkeyPatch) ->
 def test_only_whispers_can_be_downloaded() -> None:
     with pytest.raises(ModelNotFoundError, match="builtin"):
         models.download("builtin")
+
+
+@pytest.mark.parametrize("name", [5, "x" * 5000, "a\0b", "~nobody-of-this-name/model"])
+def test_names_no_model_can_have(name: object) -> None:
+    with pytest.raises(ModelNotFoundError):
+        catalog.resolve(name)  # type: ignore[arg-type]
