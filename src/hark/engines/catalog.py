@@ -22,8 +22,9 @@ KINDS = {
     "builtin": ("hark.engines.builtin.engine", "Builtin"),
     "echo": ("hark.engines.echo", "Echo"),
     "faster-whisper": ("hark.engines.faster_whisper", "FasterWhisper"),
+    "transformers": ("hark.engines.transformers.engine", "Transformers"),
 }
-_WEIGHTED = frozenset({"faster-whisper"})
+_WEIGHTED = frozenset({"faster-whisper", "transformers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,28 +160,13 @@ def _of_folder(name: str, folder: Path) -> Model:
                 hint="Name the folder of a CTranslate2 Whisper model, or see `hark models`.",
             )
         return Model(name, models.PREFIX, folder, _capabilities(models.PREFIX, name, folder))
-    raise _not_run_here(folder)
+    return Model(name, "transformers", folder, _capabilities("transformers", name, folder))
 
 
 def _capabilities(kind: str, name: str, folder: Path | None) -> Capabilities:
     weighted: Any = _class(kind)
     can: Capabilities = weighted.capabilities(name, folder)
     return can
-
-
-def _not_run_here(folder: Path) -> UnsupportedError | ModelBrokenError:
-    import json
-
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        return ModelBrokenError(f"{folder / 'config.json'} cannot be read: {error}.")
-    if kind is None:
-        return ModelBrokenError(f"{folder / 'model.bin'} is missing.", hint="Copy or download the model again.")
-    return UnsupportedError(
-        f"{folder} holds a transformers model of the kind {kind!r}, which this version of hark does not run.",
-        hint="It runs Whisper in CTranslate2 form (ct2-transformers-converter makes it); see `hark models`.",
-    )
 
 
 def _is_path(name: str) -> bool:
