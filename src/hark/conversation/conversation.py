@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hark.errors import ConversationError
 
@@ -78,10 +78,7 @@ class Conversation:
         Raises:
             ConversationError: there is nothing in it.
         """
-        # What is no audio is refused as text: it was meant as the prompt.
-        said = tuple(
-            Text(part) if isinstance(part, str) or not hasattr(part, "samples") else Clip(part) for part in parts
-        )
+        said = tuple(_part(part) for part in parts)
         if not any(isinstance(part, Clip) or part.text.strip() for part in said):
             raise ConversationError(
                 "There is nothing to say: no audio and no text.", hint="Give audio, a prompt, or both."
@@ -118,3 +115,8 @@ class Conversation:
     def turns(self) -> int:
         """How many user messages there are."""
         return sum(message.role == "user" for message in self.messages)
+
+
+def _part(given: Any) -> Part:
+    """What is neither audio nor text is refused as text: it was meant as the prompt."""
+    return Clip(given) if hasattr(given, "samples") else Text(given)
