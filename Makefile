@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml scripts/setup.sh
 	@touch $@
 
 $(TESTED)/.installed: pyproject.toml tests/lock.txt scripts/setup.sh
-	bash scripts/setup.sh $(TESTED) -c tests/lock.txt -e '.[music,dev]'
+	bash scripts/setup.sh $(TESTED) -c tests/lock.txt -e '.[music,transformers,dev]'
 	@touch $@
 
 clean:
