@@ -139,11 +139,14 @@ def test_a_name_without_likeness_lists_what_there_is() -> None:
     assert all(name in caught.value.hint for name in ("builtin", "echo", "faster-whisper"))
 
 
-def test_a_transformers_folder_is_refused_by_its_kind(tmp_path: Path) -> None:
+def test_a_transformers_folder_is_told_by_its_model_type_and_an_unknown_one_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "qwen2_audio"}')
-    with pytest.raises(UnsupportedError, match="qwen2_audio") as caught:
+    model = catalog.resolve(str(tmp_path))
+    assert (model.kind, model.can.free_prompt) == ("transformers", True)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(UnsupportedError, match="'bert'") as caught:
         catalog.resolve(str(tmp_path))
-    assert "Whisper" in caught.value.hint
+    assert "qwen2_audio" in caught.value.hint
 
 
 @pytest.mark.parametrize("missing", ["model.bin", "config.json", "tokenizer.json", "vocabulary.json"])
