@@ -22,7 +22,7 @@ UNSURE = 0.5  # a word below this is more likely wrong than right; so are most w
 # Logistic regression of "this word is right" on the features below, first the constant; by
 # `python benchmarks/confidence.py --fit`, on half the speakers of read_english and digits, half of the sentences of
 # three flite voices (clean, and in kitchen noise at 20, 10 and 5 dB) and one of two clips of clear English.
-_WEIGHTS = np.array([-1.373, 0.283, 0.278, 0.213, -0.754, 0.333, -0.256, 1.222])
+_WEIGHTS = np.array([-0.949, 0.278, 0.222, 0.217, -0.767, 0.331, -0.218, 1.034])
 
 _FILLER = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
 

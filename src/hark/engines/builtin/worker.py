@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 LENGTH = struct.Struct(">I")
 # Wider beams and a heavier language model than pocketsphinx's own find more words; fewer states at once pay for them.
-SETTINGS: dict[str, Any] = {"loglevel": "FATAL", "lw": 8, "beam": 1e-80, "wbeam": 1e-60, "maxhmmpf": 10000}
+SETTINGS: dict[str, Any] = {
+    "loglevel": "FATAL",
+    "lw": 8,
+    "silprob": 0.05,
+    "beam": 1e-80,
+    "wbeam": 1e-60,
+    "maxhmmpf": 10000,
+}
 
 
 def main() -> None:
