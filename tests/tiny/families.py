@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MAKERS = {
     "qwen2_audio": ("qwen2_audio", "tiny_qwen2_audio"),
     "speech_to_text": ("speech_to_text", "tiny_speech_to_text"),
+    "voxtral": ("voxtral", "tiny_voxtral"),
     "whisper": ("whisper_transformers", "tiny_whisper"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hark.answers.answer import Delta, Notice, Usage
@@ -82,6 +83,7 @@ class Transformers(Engine):
         counted = Counted()
         with self._working:
             inputs = self.family.ask(self.loaded(), conversation, [self._filled(clip) for clip in clips], options)
+            yield Delta(notices=inputs.notices)
             for text in self._texts(inputs, options, counted):
                 yield Delta(text)
         yield from _summed(seconds, counted, options)
@@ -95,7 +97,7 @@ class Transformers(Engine):
         for window in windows(heard, max_seconds=min(self.can.max_seconds or 30.0, 30.0)):
             split += 1
             with self._working:
-                inputs = self.family.transcribe(self.loaded(), self._filled(window.samples), options)
+                inputs = self.family.write_down(self.loaded(), conversation, self._filled(window.samples), options)
                 whole = "".join(self._texts(inputs, options, counted)).strip()
             if whole:
                 yield Delta(
@@ -115,8 +117,7 @@ class Transformers(Engine):
 
         loaded = self.loaded()
         cast = inputs.tensors.to(loaded.model.device, dtype=loaded.model.dtype)
-        inputs = type(inputs)(cast, inputs.keywords)
-        yield from generate(self.family, loaded, inputs, options, counted)
+        yield from generate(self.family, loaded, replace(inputs, tensors=cast), options, counted)
 
     def _samples(self, clip: Audio) -> NDArray[Any]:
         """A clip in full, refused where it is longer than the model hears."""

@@ -107,7 +107,8 @@ def _texts(family: Family, loaded: Loaded, tokens: _Tokens, options: Options, co
         last = isinstance(got, tuple)
         ids = got[1] if last else ids + got
         text, stopped = _until(family.read(loaded, ids), options.stop or (), last=last)
-        if text.startswith(said) and len(text) > len(said) and (last or not text.endswith("\N{REPLACEMENT CHARACTER}")):
+        whole = last or stopped or not text.endswith("\N{REPLACEMENT CHARACTER}")  # else of a letter's bytes
+        if text.startswith(said) and len(text) > len(said) and whole:
             yield text[len(said) :]
             said = text
         if last or stopped:

@@ -9,8 +9,17 @@ if TYPE_CHECKING:
     from hark.engines.transformers.families.family import Family
 
 FAMILIES = {
+    "hubert": ("ctc", "Hubert"),
+    "moonshine": ("moonshine", "Moonshine"),
+    "parakeet_ctc": ("ctc", "ParakeetCTC"),
+    "parakeet_tdt": ("ctc", "ParakeetTDT"),
     "qwen2_audio": ("qwen2_audio", "Qwen2Audio"),
+    "seamless_m4t": ("seamless", "Seamless"),
+    "seamless_m4t_v2": ("seamless", "SeamlessV2"),
     "speech_to_text": ("speech_to_text", "SpeechToText"),
+    "speecht5": ("speecht5", "SpeechT5"),
+    "voxtral": ("voxtral", "Voxtral"),
+    "wav2vec2": ("ctc", "Wav2Vec2"),
     "whisper": ("whisper", "Whisper"),
 }
 

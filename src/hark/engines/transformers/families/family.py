@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hark.errors import ModelBrokenError
+from hark.errors import ModelBrokenError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hark.answers.answer import Notice
     from hark.conversation.conversation import Conversation
     from hark.engines.engine import Capabilities, Options
 
@@ -37,6 +38,7 @@ class Inputs:
 
     tensors: Any  # a BatchFeature of transformers
     keywords: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()  # what a person should know about how they were made
 
 
 class Family(ABC):
@@ -63,6 +65,11 @@ class Family(ABC):
     @abstractmethod
     def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
         """Put one stretch of speech (mono float32 at 16 kHz) into inputs that make the model write it down."""
+
+    def write_down(self, loaded: Loaded, conversation: Conversation, samples: NDArray[Any], options: Options) -> Inputs:
+        """Like `transcribe`, for families that mind what else the conversation says; the others do not see it."""
+        del conversation
+        return self.transcribe(loaded, samples, options)
 
     def load(self, folder: Path, **how: Any) -> Loaded:
         """Load the processor and the model from a folder, and from nowhere else.
@@ -156,6 +163,18 @@ class Transcriber(Family):
         """What `generate` is told about the language and the task."""
         del loaded, options
         return {}
+
+
+def no_language(options: Options) -> None:
+    """Refuse a language for a question, where only a request for a transcript can name one.
+
+    Raises:
+        OptionError: a language is set.
+    """
+    if options.language is not None:
+        raise OptionError(
+            "This model takes a language for a transcript only.", hint="Name the language in the question instead."
+        )
 
 
 def chat_messages(conversation: Conversation, clips: list[NDArray[Any]]) -> list[dict[str, Any]]:
