@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # name of the family: module of this folder, function that writes the folder
 MAKERS = {
+    "audioflamingo3": ("flamingo", "tiny_audioflamingo3"),
+    "musicflamingo": ("flamingo", "tiny_musicflamingo"),
     "qwen2_audio": ("qwen2_audio", "tiny_qwen2_audio"),
     "speech_to_text": ("speech_to_text", "tiny_speech_to_text"),
     "voxtral": ("voxtral", "tiny_voxtral"),

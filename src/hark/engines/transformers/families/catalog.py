@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from hark.engines.transformers.families.family import Family
 
 FAMILIES = {
+    "audioflamingo3": ("flamingo", "AudioFlamingo3"),
     "hubert": ("ctc", "Hubert"),
     "moonshine": ("moonshine", "Moonshine"),
+    "musicflamingo": ("flamingo", "MusicFlamingo"),
     "parakeet_ctc": ("ctc", "ParakeetCTC"),
     "parakeet_tdt": ("ctc", "ParakeetTDT"),
     "qwen2_audio": ("qwen2_audio", "Qwen2Audio"),
