@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hark.audio.audio import Audio
+    from hark.audio.windows import Window
     from hark.conversation.conversation import Conversation
     from hark.engines.transformers.families.family import Family, Inputs, Loaded
     from hark.engines.transformers.generation import Counted
@@ -59,6 +60,7 @@ class Transformers(Engine):
             ModelBrokenError: the folder lacks a file or a weight.
             ModelError: the model failed while it worked.
         """
+        self.family.refuse(self.can, options)
         try:
             if options.task in ("transcribe", "translate"):
                 yield from self._write_down(conversation, options)
@@ -98,26 +100,40 @@ class Transformers(Engine):
             split += 1
             with self._working:
                 inputs = self.family.write_down(self.loaded(), conversation, self._filled(window.samples), options)
-                whole = "".join(self._texts(inputs, options, counted)).strip()
-            if whole:
-                yield Delta(
-                    gap + whole,
-                    (Segment(whole, window.start, window.end, language=options.language),),
-                    heard=window.end,
-                )
+                segment = self._segment(inputs, window, options, counted)
+            yield Delta(notices=inputs.notices)
+            if segment.text:
+                yield Delta(gap + segment.text, (segment,), heard=window.end, language=segment.language)
                 gap = " "
         notices = list(clip.notices)
         if not split:
             notices.append(Notice("silence", f"No speech was found in {clip.name}."))
+        elif not gap:
+            notices.append(Notice("silence", f"No words were recognised in {clip.name}."))
         yield Delta(notices=tuple(notices), heard=heard.seconds)
         yield from _summed(heard.seconds, counted, options)
+
+    def _segment(self, inputs: Inputs, window: Window, options: Options, counted: Counted) -> Segment:
+        """What is said in a window, in the clock of the recording."""
+        from hark.engines.transformers.generation import at_once
+
+        timed = at_once(self.family, self.loaded(), self._cast(inputs))
+        language = options.to if options.task == "translate" else options.language
+        if timed is not None:
+            return _placed(timed, window, language)
+        text = "".join(self._texts(inputs, options, counted))
+        whole, told = self.family.transcript(self.loaded(), text)
+        return Segment(whole, window.start, window.end, language=language or told)
 
     def _texts(self, inputs: Inputs, options: Options, counted: Counted) -> Iterator[str]:
         from hark.engines.transformers.generation import generate
 
-        loaded = self.loaded()
-        cast = inputs.tensors.to(loaded.model.device, dtype=loaded.model.dtype)
-        yield from generate(self.family, loaded, replace(inputs, tensors=cast), options, counted)
+        yield from generate(self.family, self.loaded(), self._cast(inputs), options, counted)
+
+    def _cast(self, inputs: Inputs) -> Inputs:
+        """Inputs where the model is, in its precision."""
+        model = self.loaded().model
+        return replace(inputs, tensors=inputs.tensors.to(model.device, dtype=model.dtype))
 
     def _samples(self, clip: Audio) -> NDArray[Any]:
         """A clip in full, refused where it is longer than the model hears."""
@@ -166,8 +182,18 @@ class _Heard:
             yield block
 
 
+def _placed(timed: Segment, window: Window, language: str | None) -> Segment:
+    """A segment with seconds from the start of its window, in the clock of the recording and within the window."""
+
+    def clock(seconds: float) -> float:
+        return round(min(window.start + seconds, window.end), 3)
+
+    words = tuple(replace(word, start=clock(word.start), end=clock(word.end)) for word in timed.words)
+    return replace(timed, start=window.start, end=window.end, words=words, language=language)
+
+
 def _summed(seconds: float, counted: Counted, options: Options) -> Iterator[Delta]:
-    usage = Usage(seconds, counted.input_tokens or None, counted.output_tokens)
+    usage = Usage(seconds, counted.input_tokens or None, counted.output_tokens or None)
     notices = (Notice("limit", "The text broke off at the limit of tokens."),) if counted.cut else ()
     yield Delta(usage=usage, notices=notices, language=options.to or options.language)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hark.answers.transcript import Segment
     from hark.engines.engine import Options
     from hark.engines.transformers.families.family import Family, Inputs, Loaded
 
@@ -51,15 +52,17 @@ def generate(family: Family, loaded: Loaded, inputs: Inputs, options: Options, c
     """
     ids = inputs.tensors.get("input_ids") if hasattr(inputs.tensors, "get") else None
     counted.input_tokens += 0 if ids is None else int(ids.shape[-1])
+    limits = (options.max_new_tokens or DEFAULT_TOKENS, family.most_tokens(loaded, inputs, options))
+    limit = min(most for most in limits if most)
     wanted = threading.Event()
     tokens = _Tokens(skip_first=ids is not None or not family.echoes_prompt)
-    keywords = _keywords(options, loaded, wanted)
+    keywords = _keywords(options, limit, wanted)
     if (options.beams or 1) == 1:
         keywords["streamer"] = tokens
     thread = threading.Thread(target=_work, args=(family, loaded, inputs, keywords, tokens, options), daemon=True)
     thread.start()
     try:
-        yield from _texts(family, loaded, tokens, options, counted)
+        yield from _texts(family, loaded, tokens, options, limit, counted)
     finally:
         wanted.set()
         thread.join()
@@ -81,6 +84,14 @@ def _work(
         tokens.queue.put(error)
 
 
+def at_once(family: Family, loaded: Loaded, inputs: Inputs) -> Segment | None:
+    """What a family writes down without generating token by token; None where it has to."""
+    import torch
+
+    with quiet(), torch.inference_mode():
+        return family.timed(loaded, inputs)
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep advice and progress bars of transformers, which are for programmers, off a person's terminal."""
@@ -97,7 +108,9 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _texts(family: Family, loaded: Loaded, tokens: _Tokens, options: Options, counted: Counted) -> Iterator[str]:
+def _texts(
+    family: Family, loaded: Loaded, tokens: _Tokens, options: Options, limit: int, counted: Counted
+) -> Iterator[str]:
     ids: list[int] = []
     said = ""
     while True:
@@ -113,7 +126,6 @@ def _texts(family: Family, loaded: Loaded, tokens: _Tokens, options: Options, co
             said = text
         if last or stopped:
             counted.output_tokens += len(ids)
-            limit = options.max_new_tokens or DEFAULT_TOKENS
             counted.cut = counted.cut or (not stopped and len(ids) >= limit and not _ended(loaded, ids[-1]))
             return
 
@@ -134,7 +146,7 @@ def _ended(loaded: Loaded, token: int) -> bool:
     return token in (ends if isinstance(ends, list) else [ends])
 
 
-def _keywords(options: Options, loaded: Loaded, wanted: threading.Event) -> dict[str, Any]:
+def _keywords(options: Options, limit: int, wanted: threading.Event) -> dict[str, Any]:
     """Options in the words of `generate`; what is not set is left to the model's own generation config."""
     from transformers import StoppingCriteria, StoppingCriteriaList
 
@@ -145,9 +157,7 @@ def _keywords(options: Options, loaded: Loaded, wanted: threading.Event) -> dict
             del scores
             return torch.full((input_ids.shape[0],), wanted.is_set(), dtype=torch.bool, device=input_ids.device)
 
-    most = getattr(loaded.model.config, "max_target_positions", None)
-    tokens = options.max_new_tokens or (min(DEFAULT_TOKENS, most - 8) if most else DEFAULT_TOKENS)
-    found: dict[str, Any] = {"max_new_tokens": tokens, "stopping_criteria": StoppingCriteriaList([Unwanted()])}
+    found: dict[str, Any] = {"max_new_tokens": limit, "stopping_criteria": StoppingCriteriaList([Unwanted()])}
     if options.temperature is not None:
         found |= (
             {"do_sample": True, "temperature": options.temperature} if options.temperature else {"do_sample": False}

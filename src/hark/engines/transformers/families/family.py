@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hark.errors import ModelBrokenError, OptionError
+from hark.errors import ModelBrokenError, OptionError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hark.answers.answer import Notice
+    from hark.answers.transcript import Segment
     from hark.conversation.conversation import Conversation
     from hark.engines.engine import Capabilities, Options
 
@@ -22,6 +23,7 @@ RATE = 16000
 GENERATION = frozenset(
     {"temperature", "top_p", "max_new_tokens", "beams", "seed", "stop"}
 )  # options of every `generate`
+TRAINING_ONLY = frozenset({"masked_spec_embed"})  # weights that published checkpoints lack, and hearing does not use
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Family(ABC):
         model_class: the class of transformers that loads it.
         shortest_seconds: shorter audio is filled up with silence to this length.
         echoes_prompt: whether `generate` gives the prompt's tokens back before its own.
+        target_positions: the field of the config that says how many tokens the decoder has positions for.
     """
 
     model_class: ClassVar[str]
     shortest_seconds: ClassVar[float] = 0.1
     echoes_prompt: ClassVar[bool] = True
+    target_positions: ClassVar[str] = "max_target_positions"
 
     @abstractmethod
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
@@ -70,6 +74,9 @@ class Family(ABC):
         """Like `transcribe`, for families that mind what else the conversation says; the others do not see it."""
         del conversation
         return self.transcribe(loaded, samples, options)
+
+    def refuse(self, can: Capabilities, options: Options) -> None:  # noqa: B027 - most refuse nothing more
+        """Refuse what capabilities cannot say, before anything is loaded."""
 
     def load(self, folder: Path, **how: Any) -> Loaded:
         """Load the processor and the model from a folder, and from nowhere else.
@@ -91,7 +98,8 @@ class Family(ABC):
 
         made = getattr(transformers, self.model_class)
         model, found = made.from_pretrained(folder, local_files_only=True, output_loading_info=True, **how)
-        lacking = sorted({*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])})
+        missing = {name for name in found["missing_keys"] if name.rpartition(".")[2] not in TRAINING_ONLY}
+        lacking = sorted({*missing, *(name for name, *_ in found["mismatched_keys"])})
         if lacking:
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             raise ModelBrokenError(
@@ -99,6 +107,33 @@ class Family(ABC):
                 hint="Copy or download the model again; it would answer at random.",
             )
         return model.eval()
+
+    def refuse_other_heads(self, config: Mapping[str, Any], folder: Path) -> None:
+        """Refuse a folder whose config says that it is for something else than text.
+
+        Raises:
+            UnsupportedError: its `architectures` do not name the class of the family.
+        """
+        named = config.get("architectures") or [self.model_class]
+        if self.model_class not in named:
+            raise UnsupportedError(
+                f"{folder} holds a {named[0]}, which writes no text of what is said.",
+                hint=f"A folder whose config.json names {self.model_class} does.",
+            )
+
+    def timed(self, loaded: Loaded, inputs: Inputs) -> Segment | None:
+        """What is said in the inputs, written down at once, with seconds from their start.
+
+        None, of most families: they write token by token, and `run` is called.
+        """
+        del loaded, inputs
+        return None
+
+    def most_tokens(self, loaded: Loaded, inputs: Inputs, options: Options) -> int | None:
+        """The most tokens it can write (the prompt of a decoder takes up to 8 positions); None: no limit of its own."""
+        del inputs, options
+        positions = getattr(loaded.model.config, self.target_positions, None)
+        return positions - 8 if positions else None
 
     def run(self, loaded: Loaded, inputs: Inputs, **keywords: Any) -> Any:
         """Generate token ids (1, n)."""
@@ -109,6 +144,11 @@ class Family(ABC):
         """Token ids (n,), without the prompt's, to text."""
         text: str = self.tokenizer(loaded).decode(ids, skip_special_tokens=True)
         return text
+
+    def transcript(self, loaded: Loaded, text: str) -> tuple[str, str | None]:
+        """What was said, and the code of its language if the model tells it, of the text of one stretch of speech."""
+        del loaded
+        return text.strip(), None
 
     def tokenizer(self, loaded: Loaded) -> Any:
         """The tokenizer of the answer."""
