@@ -30,7 +30,8 @@ def tokenizer(specials: list[str], *, eos: str, pad: str, template: str | None =
 
 def saved(folder: Path, model: Any, processor: Any) -> Path:
     """Write both; custom fields of the generation config survive a reload only so."""
-    model.generation_config._from_model_config = False
+    if hasattr(model, "generation_config"):
+        model.generation_config._from_model_config = False
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

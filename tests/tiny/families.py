@@ -11,10 +11,19 @@ if TYPE_CHECKING:
 # name of the family: module of this folder, function that writes the folder
 MAKERS = {
     "audioflamingo3": ("flamingo", "tiny_audioflamingo3"),
+    "hubert": ("ctc", "tiny_hubert"),
+    "moonshine": ("moonshine", "tiny_moonshine"),
     "musicflamingo": ("flamingo", "tiny_musicflamingo"),
+    "parakeet_ctc": ("ctc", "tiny_parakeet_ctc"),
+    "parakeet_tdt": ("ctc", "tiny_parakeet_tdt"),
     "qwen2_audio": ("qwen2_audio", "tiny_qwen2_audio"),
+    "qwen3_asr": ("qwen3_asr", "tiny_qwen3_asr"),
+    "seamless_m4t": ("seamless", "tiny_seamless_m4t"),
+    "seamless_m4t_v2": ("seamless", "tiny_seamless_m4t_v2"),
     "speech_to_text": ("speech_to_text", "tiny_speech_to_text"),
+    "speecht5": ("speecht5", "tiny_speecht5"),
     "voxtral": ("voxtral", "tiny_voxtral"),
+    "wav2vec2": ("ctc", "tiny_wav2vec2"),
     "whisper": ("whisper_transformers", "tiny_whisper"),
 }
 

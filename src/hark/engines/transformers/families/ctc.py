@@ -1,0 +1,176 @@
+"""Models that write a whole stretch down at once, each word with its time: wav2vec 2.0, HuBERT and Parakeet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hark.answers.transcript import Segment, Word
+from hark.engines.engine import Capabilities
+from hark.engines.transformers.families.family import RATE, Inputs, Loaded, Transcriber
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import torch
+
+
+class Piece(NamedTuple):
+    """Letters, or a token, with its time in seconds; a space at its front begins a word."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
+class Timed(Transcriber):
+    """A transcriber that takes no options of `generate`, and knows when each word was said."""
+
+    def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
+        """Transcripts with times of words; nothing about them can be chosen.
+
+        Raises:
+            UnsupportedError: the folder holds the same encoder for another purpose.
+        """
+        self.refuse_other_heads(config, folder)
+        return Capabilities(free_prompt=False, timestamps="word", batch_exact=True, streams=True)
+
+
+class CTC(Timed):
+    """Greedy CTC over the frames of an encoder; the confidence of a word is the mean softmax of its frames."""
+
+    def timed(self, loaded: Loaded, inputs: Inputs) -> Segment:
+        """Take the likeliest letter of each frame, and read words and their times from the frames."""
+        ids, logits = self.frames(loaded, inputs)
+        likely: list[float] = logits.float().softmax(-1).amax(-1).tolist()
+        return segment(self.letters(loaded, ids.tolist(), likely))
+
+    def frames(self, loaded: Loaded, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """The likeliest id of each frame (n,), and logits (n, vocabulary)."""
+        logits = loaded.model(**inputs.tensors).logits[0]
+        return logits.argmax(-1), logits
+
+    def letters(self, loaded: Loaded, ids: list[int], likely: list[float]) -> list[Piece]:
+        """Letters by the tokenizer's own offsets.
+
+        Special tokens are left out only afterwards: the blank is one, and without it double letters become single.
+        """
+        read = self.tokenizer(loaded)
+        found = read.decode(ids, output_char_offsets=True)
+        frame, lower = self.frame_seconds(loaded), read.do_lower_case
+        return [
+            Piece(
+                letter["char"].lower() if lower else letter["char"],
+                frame * int(letter["start_offset"]),
+                frame * int(letter["end_offset"]),
+                mean(likely[letter["start_offset"] : letter["end_offset"]]),
+            )
+            for letter in found.char_offsets
+            if letter["char"] not in read.all_special_tokens
+        ]
+
+    def frame_seconds(self, loaded: Loaded) -> float:
+        """Seconds from one frame of logits to the next."""
+        config = loaded.model.config
+        stride = config.adapter_stride**config.num_adapter_layers if getattr(config, "add_adapter", False) else 1
+        ratio: int = config.inputs_to_logits_ratio
+        return ratio * stride / RATE
+
+    def processor(self, folder: Path) -> Any:
+        """Load the plain processor, also where the folder names the one that needs a language model."""
+        import transformers
+
+        return transformers.Wav2Vec2Processor.from_pretrained(folder, local_files_only=True)
+
+
+class Wav2Vec2(CTC):
+    """wav2vec 2.0 with a CTC head."""
+
+    model_class = "Wav2Vec2ForCTC"
+
+
+class Hubert(CTC):
+    """HuBERT with a CTC head."""
+
+    model_class = "HubertForCTC"
+
+
+class ParakeetCTC(CTC):
+    """Parakeet with a CTC head; its tokens are pieces of words."""
+
+    model_class = "ParakeetForCTC"
+
+    def frames(self, loaded: Loaded, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """Its own `generate` blanks the frames that are padding."""
+        found = loaded.model.generate(**inputs.tensors, return_dict_in_generate=True)
+        return found.sequences[0], found.logits[0]
+
+    def letters(self, loaded: Loaded, ids: list[int], likely: list[float]) -> list[Piece]:
+        """Tokens, each from the first to the last frame that names it."""
+        from tokenizers.decoders import DecodeStream
+
+        read, frame, place = self.tokenizer(loaded), self.frame_seconds(loaded), 0
+        stream, pieces = DecodeStream(skip_special_tokens=True), []
+        for token, run in groupby(ids):
+            start, place = place, place + len(list(run))
+            text = None if token == read.pad_token_id else stream.step(read._tokenizer, token)  # noqa: SLF001
+            if text:
+                pieces.append(Piece(text, start * frame, place * frame, mean(likely[start:place])))
+        return pieces
+
+    def frame_seconds(self, loaded: Loaded) -> float:
+        """Frames of log-mel energies, thinned by the encoder."""
+        factor: int = loaded.model.config.encoder_config.subsampling_factor
+        hop: int = loaded.processor.feature_extractor.hop_length
+        return factor * hop / RATE
+
+    def processor(self, folder: Path) -> Any:
+        """Load Parakeet's own."""
+        return Transcriber.processor(self, folder)
+
+
+class ParakeetTDT(Timed):
+    """Parakeet as a token-and-duration transducer: each token says how many frames it spans."""
+
+    model_class = "ParakeetForTDT"
+
+    def timed(self, loaded: Loaded, inputs: Inputs) -> Segment:
+        """Read tokens with their durations; it gives no confidences, and text that never ends is marked unsure."""
+        most = inputs.tensors["input_features"].shape[1]  # one each 10 ms: nobody speaks as fast
+        found = loaded.model.generate(**inputs.tensors, return_dict_in_generate=True, max_new_tokens=most)
+        _, (tokens,) = loaded.processor.decode(
+            found.sequences, durations=found.durations, group_tokens=False, skip_special_tokens=True
+        )
+        read = segment(Piece(token["token"], token["start"], token["end"]) for token in tokens)
+        return replace(read, unsure=found.sequences.shape[1] > most)
+
+
+def segment(pieces: Iterable[Piece]) -> Segment:
+    """A segment from 0 to the end of its last word, its words made of pieces."""
+    made: list[list[Piece]] = []
+    apart = True
+    for piece in pieces:
+        if piece.text.strip():
+            if apart or piece.text[0].isspace():
+                made.append([])
+            made[-1].append(piece)
+        apart = not piece.text.strip()
+    words = tuple(
+        Word("".join(piece.text for piece in word).strip(), word[0].start, word[-1].end, _sure(word)) for word in made
+    )
+    sure = [word.confidence for word in words if word.confidence is not None]
+    confidence = round(mean(sure), 3) if sure else None
+    return Segment(" ".join(word.text for word in words), 0.0, words[-1].end if words else 0.0, words, confidence)
+
+
+def mean(values: list[float]) -> float:
+    """The mean of one number or more."""
+    return sum(values) / len(values)
+
+
+def _sure(word: list[Piece]) -> float | None:
+    known = [piece.confidence for piece in word if piece.confidence is not None]
+    return round(mean(known), 3) if known else None
