@@ -225,7 +225,7 @@ def test_what_it_cannot_do_is_refused(engine: Engine, examples: Path) -> None:
         {"top_p": 0.5},
         {"stop": ("a",)},
     ):
-        with pytest.raises(UnsupportedError, match="it can do transcribe, translate"):
+        with pytest.raises(UnsupportedError, match="it can only transcribe, translate"):
             transcribe(engine, clip, **wrong)
     with pytest.raises(UnsupportedError, match="only to English"):
         transcribe(engine, clip, task="translate", to="fr")
