@@ -8,13 +8,22 @@ import pytest
 
 import hark
 from tiny.families import MAKERS, make
+from tiny.openai_server import LoopbackServer, listening
 from tiny.whisper import tiny_whisper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("builtin", "echo", "faster-whisper", *MAKERS)
+ENGINES = ("builtin", "echo", "faster-whisper", "openai", *MAKERS)
+
+
+@pytest.fixture(scope="session")
+def openai_server() -> Iterator[LoopbackServer]:
+    """A server whose model's answers depend on what it hears."""
+    server = listening()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -22,6 +31,8 @@ def model(request: pytest.FixtureRequest) -> str:
     """The name or folder of a model of each engine; weights are tiny, random and made here."""
     if request.param in ("builtin", "echo"):
         return str(request.param)
+    if request.param == "openai":
+        return f"openai:m@{request.getfixturevalue('openai_server').url}"
     folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("models") / "tiny"
     if request.param == "faster-whisper":
         return str(tiny_whisper(folder))

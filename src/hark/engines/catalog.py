@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from hark.engines.engine import Capabilities, Engine
 
 # kind: module, class. A kind in `_WEIGHTED` has weights: its class is made from a Model and tells, by
-# `capabilities(name, folder)`, what a folder of them can do; the others are made from nothing.
+# `capabilities(name, folder)`, what a folder of them can do; one in `_REMOTE` is made from a name that says where its
+# server is; the others are made from nothing.
 KINDS = {
     "builtin": ("hark.engines.builtin.engine", "Builtin"),
     "echo": ("hark.engines.echo", "Echo"),
     "faster-whisper": ("hark.engines.faster_whisper", "FasterWhisper"),
     "transformers": ("hark.engines.transformers.engine", "Transformers"),
+    "openai": ("hark.engines.openai_server", "OpenAIServer"),
 }
 _WEIGHTED = frozenset({"faster-whisper", "transformers"})
+_REMOTE = frozenset({"openai"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Model:
 
 
 def resolve(name: str | os.PathLike[str]) -> Model:
-    """Find the model of a name: a kind, a size of Whisper, a folder, or the name of a folder in the folder of models.
+    """Find the model of a name: a kind, a size of Whisper, a folder (also one in the folder of models), or a server's.
 
     Raises:
         ModelNotFoundError: there is no such model; the hint names what comes closest.
@@ -71,6 +74,8 @@ def resolve(name: str | os.PathLike[str]) -> Model:
     if not isinstance(name, str | os.PathLike):
         raise _unknown(str(name))
     name = os.fspath(name)
+    if name.partition(":")[0] in _REMOTE:
+        return _of_server(name)
     if name in KINDS and name not in _WEIGHTED:
         return Model(name, name, None, _class(name).can)
     kind, _, rest = name.partition(":")
@@ -106,7 +111,7 @@ def open_engine(
     made: Any = _class(model.kind)
     engine: Engine
     if model.kind not in _WEIGHTED:
-        engine = made()
+        engine = made(model.name) if model.kind in _REMOTE else made()
         return engine
     if model.folder is None and not download:
         raise ModelNotFoundError(
@@ -120,7 +125,7 @@ def open_engine(
 
 def listing() -> list[Model]:
     """All models there are a name for: those that can be used now first, then what a download would bring."""
-    found = [resolve(kind) for kind in KINDS if kind not in _WEIGHTED]
+    found = [resolve(kind) for kind in KINDS if kind not in _WEIGHTED | _REMOTE]
     own = {models.own_folder(size) for size in models.WHISPERS}
     for folder in models.kept():
         if folder not in own:
@@ -143,6 +148,15 @@ def _class(kind: str) -> type[Engine]:
     module, name = KINDS[kind]
     found: type[Engine] = getattr(importlib.import_module(module), name)
     return found
+
+
+def _of_server(name: str) -> Model:
+    """A model on a server: what is wrong with its name is told now, what its server lacks when it is asked."""
+    from hark.engines.openai_client import parsed
+
+    parsed(name)
+    kind = name.partition(":")[0]
+    return Model(name, kind, None, _class(kind).can)
 
 
 def _of_size(size: str, *, here: bool = True) -> Model:
@@ -176,7 +190,7 @@ def _is_path(name: str) -> bool:
 
 def _unknown(name: str) -> ModelNotFoundError:
     names = [
-        *(kind for kind in KINDS if kind not in _WEIGHTED),
+        *(kind for kind in KINDS if kind not in _WEIGHTED | _REMOTE),
         *(f"{models.PREFIX}:{size}" for size in models.WHISPERS),
     ]
     names += [folder.name for folder in models.kept()]
@@ -185,5 +199,6 @@ def _unknown(name: str) -> ModelNotFoundError:
     start = f"Did you mean {' or '.join(near)}? " if near else ""
     return ModelNotFoundError(
         f"{what} {name!r}.",
-        hint=f"{start}There is builtin, echo, {models.PREFIX}:SIZE (such as small), and the path of a model's folder.",
+        hint=f"{start}There is builtin, echo, {models.PREFIX}:SIZE (such as small), the path of a model's folder, "
+        "and openai:NAME@http://host:port/v1.",
     )
