@@ -52,7 +52,8 @@ def generate(family: Family, loaded: Loaded, inputs: Inputs, options: Options, c
     """
     ids = inputs.tensors.get("input_ids") if hasattr(inputs.tensors, "get") else None
     counted.input_tokens += 0 if ids is None else int(ids.shape[-1])
-    limits = (options.max_new_tokens or DEFAULT_TOKENS, family.most_tokens(loaded, inputs, options))
+    wished = options.max_new_tokens or loaded.model.generation_config.max_new_tokens or DEFAULT_TOKENS
+    limits = (wished, family.most_tokens(loaded, inputs, options))
     limit = min(most for most in limits if most)
     wanted = threading.Event()
     tokens = _Tokens(skip_first=ids is not None or not family.echoes_prompt)

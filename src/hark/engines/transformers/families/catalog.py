@@ -16,6 +16,7 @@ FAMILIES = {
     "parakeet_ctc": ("ctc", "ParakeetCTC"),
     "parakeet_tdt": ("ctc", "ParakeetTDT"),
     "qwen2_audio": ("qwen2_audio", "Qwen2Audio"),
+    "qwen3_asr": ("qwen3_asr", "Qwen3ASR"),
     "seamless_m4t": ("seamless", "Seamless"),
     "seamless_m4t_v2": ("seamless", "SeamlessV2"),
     "speech_to_text": ("speech_to_text", "SpeechToText"),
