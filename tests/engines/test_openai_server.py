@@ -600,6 +600,8 @@ def test_translation_to_english_has_its_endpoint_and_other_languages_go_in_words
     assert "language" not in server.asked[0].form
     assert listener.translate(order, to="de").text == "Die Tür."
     assert "into de" in server.asked[1].parts[1]["text"]
+    assert listener.translate(order, language="de").text == "Die Tür."
+    assert "'de'" in server.asked[2].parts[2]["text"]
     with pytest.raises(UnsupportedError, match="cannot honour the option to"):
         listener.transcribe(order, to="de")
     with pytest.raises(UnsupportedError, match="cannot honour the option beams"):

@@ -100,6 +100,8 @@ class OpenAIServer(Engine):
             return "a transcription endpoint takes no other text"
         if options.task == "translate" and options.to not in (None, "en"):
             return "a translation endpoint translates to English alone"
+        if options.task == "translate" and options.language:
+            return "a translation endpoint is not told the language spoken"
         for name in ("top_p", "max_new_tokens", "seed", "stop"):
             if getattr(options, name) is not None:
                 return f"transcription endpoints do not know {name}"

@@ -71,7 +71,7 @@ def transcription_form(model: str, options: Options, changes: Collection[str]) -
     form: dict[str, Any] = {"model": model, "response_format": "json"}
     if options.temperature is not None:
         form["temperature"] = str(options.temperature)
-    if options.language and options.task == "transcribe":  # the translation endpoint has no such field
+    if options.language:
         form["language"] = options.language
     if options.timestamps != "none" and "no times" not in changes:
         form["response_format"] = "verbose_json"
