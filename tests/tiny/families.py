@@ -23,6 +23,7 @@ MAKERS = {
     "speech_to_text": ("speech_to_text", "tiny_speech_to_text"),
     "speecht5": ("speecht5", "tiny_speecht5"),
     "voxtral": ("voxtral", "tiny_voxtral"),
+    "voxtral_realtime": ("voxtral_realtime", "tiny_voxtral_realtime"),
     "wav2vec2": ("ctc", "tiny_wav2vec2"),
     "whisper": ("whisper_transformers", "tiny_whisper"),
 }

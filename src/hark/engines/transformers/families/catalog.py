@@ -22,6 +22,7 @@ FAMILIES = {
     "speech_to_text": ("speech_to_text", "SpeechToText"),
     "speecht5": ("speecht5", "SpeechT5"),
     "voxtral": ("voxtral", "Voxtral"),
+    "voxtral_realtime": ("voxtral_realtime", "VoxtralRealtime"),
     "wav2vec2": ("ctc", "Wav2Vec2"),
     "whisper": ("whisper", "Whisper"),
 }
