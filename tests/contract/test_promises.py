@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -141,6 +142,23 @@ def test_closing_early_stops_and_leaves_the_model_usable(
     next(deltas)
     deltas.close()  # type: ignore[attr-defined]
     assert listener.transcribe(order).text
+
+
+def test_a_stream_that_is_not_read_on_does_not_block_the_next(
+    listener: hark.Listener, order: hark.Audio, hesitant: hark.Audio
+) -> None:
+    waiting = listener.stream(order, task="transcribe")
+    next(waiting)
+    assert listener.transcribe(hesitant).text
+    assert "".join(delta.text for delta in waiting)
+
+
+def test_two_threads_may_ask_at_once(listener: hark.Listener, order: hark.Audio, hesitant: hark.Audio) -> None:
+    options = greedy(listener)
+    alone = [listener.transcribe(clip, **options).text for clip in (order, hesitant)]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(lambda clip: listener.transcribe(clip, **options).text, (order, hesitant)))
+    assert together == alone
 
 
 def test_silence_gives_no_words(listener: hark.Listener) -> None:

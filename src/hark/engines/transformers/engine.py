@@ -37,7 +37,7 @@ class Transformers(Engine):
         self.family = _family(folder, config)
         self.can = self.family.capabilities(config, folder)
         self._loaded: Loaded | None = None
-        self._working = threading.Lock()
+        self._loading = threading.Lock()
 
     @staticmethod
     def capabilities(name: str, folder: Path | None) -> Capabilities:
@@ -73,7 +73,7 @@ class Transformers(Engine):
 
     def close(self) -> None:
         """Let go of the weights."""
-        with self._working:
+        with self._loading:
             self._loaded = None
 
     def _answer(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
@@ -83,24 +83,26 @@ class Transformers(Engine):
         seconds = sum(len(clip) for clip in clips) / RATE
         yield Delta(notices=tuple(notice for clip in conversation.clips for notice in clip.notices), heard=seconds)
         counted = Counted()
-        with self._working:
-            inputs = self.family.ask(self.loaded(), conversation, [self._filled(clip) for clip in clips], options)
-            yield Delta(notices=inputs.notices)
-            for text in self._texts(inputs, options, counted):
-                yield Delta(text)
+        inputs = self.family.ask(self.loaded(), conversation, [self._filled(clip) for clip in clips], options)
+        yield Delta(notices=inputs.notices)
+        for text in self._texts(inputs, options, counted):
+            yield Delta(text)
         yield from _summed(seconds, counted, options)
 
     def _write_down(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
         from hark.audio.windows import windows
         from hark.engines.transformers.generation import Counted
 
+        if len(conversation.clips) > 1:
+            raise UnsupportedError(
+                f"{self.name} writes down one recording at a time.", hint="Transcribe one after the other, or ask."
+            )
         (clip,) = conversation.clips
         counted, heard, gap, split = Counted(), _Heard(clip), "", 0
         for window in windows(heard, max_seconds=min(self.can.max_seconds or 30.0, 30.0)):
             split += 1
-            with self._working:
-                inputs = self.family.write_down(self.loaded(), conversation, self._filled(window.samples), options)
-                segment = self._segment(inputs, window, options, counted)
+            inputs = self.family.write_down(self.loaded(), conversation, self._filled(window.samples), options)
+            segment = self._segment(inputs, window, options, counted)
             yield Delta(notices=inputs.notices)
             if segment.text:
                 yield Delta(gap + segment.text, (segment,), heard=window.end, language=segment.language)
@@ -121,8 +123,9 @@ class Transformers(Engine):
         language = options.to if options.task == "translate" else options.language
         if timed is not None:
             return _placed(timed, window, language)
-        text = "".join(self._texts(inputs, options, counted))
-        whole, told = self.family.transcript(self.loaded(), text)
+        for _ in self._texts(inputs, options, counted):
+            pass  # what Whisper streams is not all in its final text
+        whole, told = self.family.transcript(self.loaded(), counted.text)
         return Segment(whole, window.start, window.end, language=language or told)
 
     def _texts(self, inputs: Inputs, options: Options, counted: Counted) -> Iterator[str]:
@@ -154,18 +157,22 @@ class Transformers(Engine):
 
     def loaded(self) -> Loaded:
         """The processor and the model, read from the folder the first time."""
-        if self._loaded is None:
-            try:
-                import torch
-            except ImportError as error:
-                raise MissingExtraError.of(f"The model {self.name}", "transformers") from error
-            device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-            from hark.engines.transformers.generation import quiet
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
 
-            with quiet():
-                self._loaded = self.family.load(self.folder, dtype="auto")
-            self._loaded.model.to(device)
-        return self._loaded
+    def _load(self) -> Loaded:
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtraError.of(f"The model {self.name}", "transformers") from error
+        from hark.engines.transformers.generation import quiet
+
+        with quiet():
+            loaded = self.family.load(self.folder, dtype="auto")
+        loaded.model.to(self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+        return loaded
 
 
 class _Heard:

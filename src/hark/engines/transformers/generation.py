@@ -25,6 +25,7 @@ class Counted:
     input_tokens: int = 0
     output_tokens: int = 0
     cut: bool = False  # ended by the limit on tokens, not by the model
+    text: str = ""  # the last text in full: Whisper takes some of what it streamed back
 
 
 class _Tokens:
@@ -75,7 +76,7 @@ def _work(
     import torch
 
     try:
-        with quiet(), torch.inference_mode():
+        with loaded.lock, quiet(), torch.inference_mode():
             if options.seed is not None:
                 torch.manual_seed(options.seed)
             ids = family.run(loaded, inputs, **keywords)[0]
@@ -89,7 +90,7 @@ def at_once(family: Family, loaded: Loaded, inputs: Inputs) -> Segment | None:
     """What a family writes down without generating token by token; None where it has to."""
     import torch
 
-    with quiet(), torch.inference_mode():
+    with loaded.lock, quiet(), torch.inference_mode():
         return family.timed(loaded, inputs)
 
 
@@ -126,6 +127,7 @@ def _texts(
             yield text[len(said) :]
             said = text
         if last or stopped:
+            counted.text = text
             counted.output_tokens += len(ids)
             counted.cut = counted.cut or (not stopped and len(ids) >= limit and not _ended(loaded, ids[-1]))
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,10 +29,11 @@ TRAINING_ONLY = frozenset({"masked_spec_embed"})  # weights that published check
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model and its processor in memory."""
+    """A model and its processor in memory; the lock is held while the model works, never while text is waited for."""
 
     processor: Any
     model: Any
+    lock: Any = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +179,41 @@ class ChatAudioLM(Family):
 
     def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
         """Ask for a transcript in words."""
-        from hark.audio.audio import Audio
         from hark.conversation.conversation import Conversation
 
-        conversation = Conversation.ask((Audio.of(samples, RATE),), self.transcription_prompt)
-        return self.ask(loaded, conversation, [samples], options)
+        return self.write_down(loaded, Conversation(), samples, options)
+
+    def write_down(self, loaded: Loaded, conversation: Conversation, samples: NDArray[Any], options: Options) -> Inputs:
+        """Ask for a transcript in words, after the system prompt."""
+        from hark.audio.audio import Audio
+        from hark.conversation.conversation import Conversation as Said
+
+        asked = Said.ask((Audio.of(samples, RATE),), self.transcription_prompt, conversation.system or None)
+        return self.ask(loaded, asked, [samples], options)
 
 
 class Transcriber(Family):
     """A model that only writes down (or translates) what it hears."""
 
     echoes_prompt = False
+
+    def refuse(self, can: Capabilities, options: Options) -> None:
+        """Refuse a language wanted that the model does not write.
+
+        Raises:
+            UnsupportedError: it does not translate into it, or a transcript is wanted in another language.
+        """
+        if options.to is None:
+            return
+        if options.task != "translate":
+            raise UnsupportedError("A transcript is in the language spoken.", hint="Translate to get another language.")
+        if options.to not in self.targets(can):
+            known = ", ".join(sorted(self.targets(can)))
+            raise UnsupportedError(f"The model cannot translate to {options.to!r}.", hint=f"It writes {known}.")
+
+    def targets(self, can: Capabilities) -> frozenset[str]:
+        """The languages it translates into."""
+        return can.languages or frozenset()
 
     def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
         """Not asked anything: its capabilities say so, and `check` refuses before this is reached."""
@@ -213,7 +239,7 @@ def no_language(options: Options) -> None:
     """
     if options.language is not None:
         raise OptionError(
-            "This model takes a language for a transcript only.", hint="Name the language in the question instead."
+            "This model takes a language for a plain transcript only.", hint="Name the language in words instead."
         )
 
 
