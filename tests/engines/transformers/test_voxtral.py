@@ -102,7 +102,7 @@ def test_a_language_changes_what_is_asked_for(listener: hark.Listener, wavs: lis
 def test_a_language_that_cannot_be_honoured_is_refused(listener: hark.Listener, wavs: list[str]) -> None:
     with pytest.raises(UnsupportedError, match="'xx'"):
         listener.transcribe(wavs[0], language="xx")
-    with pytest.raises(OptionError, match="transcript only"):
+    with pytest.raises(OptionError, match="plain transcript"):
         listener.ask(wavs[0], "What?", language="fr")
 
 
@@ -128,6 +128,21 @@ def test_a_system_prompt_stays_one_where_the_tokenizer_takes_it(wavs: list[str],
         answer = new.ask(wavs[0], "What?", system="Be brief.", **GREEDY)
     assert answer.text == expected
     assert "method" not in kinds(answer)
+
+
+def test_a_system_prompt_is_honoured_in_a_transcript(listener: hark.Listener, wavs: list[str]) -> None:
+    """The transcription request has no room for it."""
+    plain, other = (
+        listener.ask(wavs[0], system=system, task="transcribe", **GREEDY) for system in (None, "Write in capitals.")
+    )
+    assert (other.usage.input_tokens or 0) > (plain.usage.input_tokens or 0) + len("Write in capitals.")
+    assert "method" in kinds(other)
+    assert "method" not in kinds(plain)
+
+
+def test_a_transcript_is_of_one_recording(listener: hark.Listener, wavs: list[str]) -> None:
+    with pytest.raises(UnsupportedError, match="one recording at a time"):
+        listener.ask(wavs)
 
 
 def test_an_answer_without_text_does_not_break_the_chat(listener: hark.Listener, wavs: list[str]) -> None:

@@ -74,6 +74,12 @@ class Voxtral(ChatAudioLM):
         )
         return Inputs(tensors)
 
+    def write_down(self, loaded: Loaded, conversation: Conversation, samples: NDArray[Any], options: Options) -> Inputs:
+        """Asked for in words where there is a system prompt, as the transcription request has no room for one."""
+        if conversation.system:
+            return super().write_down(loaded, conversation, samples, options)
+        return self.transcribe(loaded, samples, options)
+
 
 def _says(message: dict[str, Any]) -> bool:
     """An answer without any text is refused by the request format; a model may have given one all the same."""
