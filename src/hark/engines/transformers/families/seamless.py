@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hark.answers.answer import Notice
 from hark.engines.engine import Capabilities, Options
 from hark.engines.transformers.families.family import GENERATION, Inputs, Loaded, Transcriber
-from hark.errors import ModelBrokenError, OptionError, UnsupportedError
+from hark.errors import ModelBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,19 +52,6 @@ class Seamless(Transcriber):
             batch_exact=True,
             streams=True,
         )
-
-    def refuse(self, can: Capabilities, options: Options) -> None:
-        """Refuse a language wanted that the model does not write.
-
-        Raises:
-            UnsupportedError: there is no such language in the model.
-            OptionError: a transcript is wanted in another language than the one spoken.
-        """
-        if options.to is not None and options.task != "translate":
-            raise OptionError("A transcript is in the language spoken.", hint="Translate to get another language.")
-        if options.to is not None and options.to not in (can.languages or ()):
-            known = ", ".join(sorted(can.languages or ()))
-            raise UnsupportedError(f"The model cannot translate to {options.to!r}.", hint=f"It writes {known}.")
 
     def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
         """Say so where nobody named the language to write in: the model would translate into the one assumed."""

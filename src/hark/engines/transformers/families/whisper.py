@@ -27,13 +27,18 @@ class Whisper(Transcriber):
         return Capabilities(
             free_prompt=False,
             tasks=frozenset({"transcribe", "translate"} if languages else {"transcribe"}),
-            options=GENERATION | ({"language", "to"} if languages else set()),
+            options=GENERATION | {"language"} | ({"to"} if languages else set()),
             max_seconds=30.0,
             timestamps="segment",
             languages=languages or frozenset({"en"}),
             batch_exact=True,
             streams=True,
         )
+
+    def targets(self, can: Capabilities) -> frozenset[str]:
+        """English only."""
+        del can
+        return frozenset({"en"})
 
     def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
         """Never `padding=True`: the encoder takes 3000 frames and no other number."""
