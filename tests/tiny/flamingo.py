@@ -73,6 +73,7 @@ def _seeded(seed: int, made: Any, config: Any) -> Any:
 
     torch.manual_seed(seed)
     model = made(config)
+    model.generation_config.max_new_tokens = 64
     model.generation_config.eos_token_id = config.text_config.eos_token_id
     model.generation_config.pad_token_id = config.text_config.pad_token_id
     return model
