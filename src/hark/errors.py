@@ -130,4 +130,7 @@ class MissingExtraError(HarkError, ImportError):
     @classmethod
     def of(cls, feature: str, extra: str) -> "MissingExtraError":
         """Name the feature and the extra that brings it."""
-        return cls(f"{feature} needs packages that are not installed.", hint=f"pip install 'hark-audio[{extra}]'")
+        return cls(
+            f"{feature} needs packages that are not installed.",
+            hint=f"pip install 'hark-audio[{extra}]', or in a checkout: pip install -e '.[{extra}]'",
+        )

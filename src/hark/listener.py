@@ -201,6 +201,7 @@ def prepared(
         UnsupportedError: it is beyond the model.
         OptionError: there is no such task.
     """
+    import difflib
     from dataclasses import replace
 
     task = options.task
@@ -209,7 +210,9 @@ def prepared(
     options = replace(options, task=task)
     if task is not None and task not in can.tasks and can.free_prompt:
         if task not in TASKS:
-            raise OptionError(f"There is no task {task!r}.", hint=f"Tasks are {', '.join(TASKS)}.")
+            near = difflib.get_close_matches(task, TASKS, n=1)
+            start = f"Did you mean {near[0]}? " if near else ""
+            raise OptionError(f"There is no task {task!r}.", hint=f"{start}Tasks are {', '.join(TASKS)}.")
         conversation = conversation.with_prompt(TASKS[task].prompt.format(language=options.to or "en"))
         options = replace(options, task=None, to=None)
     check(name, can, conversation, options)

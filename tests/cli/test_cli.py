@@ -147,6 +147,30 @@ def test_a_wrong_format_or_a_missing_folder_is_found_before_the_work(tone: Path,
     assert "no folder" in hark("transcribe", tone, tone, "-o", tmp_path / "file").stderr
 
 
+def test_several_recordings_into_one_file_are_refused(tone: Path, tmp_path: Path) -> None:
+    result = hark("transcribe", tone, tone, "-o", tmp_path / "both.txt")
+    assert result.exit_code == 1
+    assert "Name a folder" in result.stderr
+    assert not (tmp_path / "both.txt").exists()
+
+
+def test_a_prompt_without_quotes_or_in_front_is_told(tone: Path) -> None:
+    for arguments in ((tone, "What", "does", "she", "want"), ("What does she want?", tone)):
+        result = hark("ask", *arguments)
+        assert result.exit_code == 1
+        assert "The prompt comes last, in quotes" in result.stderr
+
+
+def test_a_misspelt_task_is_put_right(tone: Path) -> None:
+    assert "Did you mean summary?" in hark("ask", "--task", "sumary", tone).stderr
+
+
+def test_what_there_is_to_know_is_said_once(tone: Path, monkeypatch: pytest.MonkeyPatch, examples: Path) -> None:
+    monkeypatch.setenv("HARK_MODEL", "builtin")
+    result = hark("transcribe", examples / "order.flac", examples / "hesitant.flac")
+    assert result.stderr.count("pocketsphinx") == 1
+
+
 def test_translate_says_into_which_language(tone: Path) -> None:
     assert "to fr" in hark("translate", tone, "--to", "fr").stdout
 

@@ -10,10 +10,10 @@ import typer
 
 from hark.answers.answer import Answer
 from hark.cli import options as o
-from hark.cli.show import error_values, loaded, notes, out, out_json, progress, reporting, show_error
+from hark.cli.show import Notes, error_values, loaded, out, out_json, progress, reporting, show_error
 from hark.conversation.conversation import Conversation
 from hark.errors import ConversationError, HarkError, OutputError
-from hark.listener import Chat, Listener, split_prompt
+from hark.listener import Chat, Listener, names_audio, split_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,24 +48,30 @@ def ask(
                 f"There is no audio, only the prompt {asked!r}.",
                 hint='Give a file first: hark ask clip.flac "What is said?"',
             )
+        stray = next((clip for clip in clips if not names_audio(clip)), None)
+        if stray is not None:
+            raise ConversationError(
+                f"{stray!r} is neither a file nor a URL.",
+                hint='The prompt comes last, in quotes: hark ask clip.flac "What is said?"',
+            )
         conversation = Conversation.ask(tuple(o.audio(clip) for clip in clips), asked, system)
         chosen = o.given(
             task=task, language=language, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
             beams=beams, seed=seed, stop=stop,
         )  # fmt: skip
         with loaded(model, download=download, quiet=quiet, first=(conversation, chosen)) as listener:
-            answer = _answered(listener, conversation, chosen, quiet=quiet, live=not as_json)
+            answer = _answered(listener, conversation, chosen, Notes(quiet=quiet or as_json), live=not as_json)
         if as_json:
             out_json(answer.to_dict())
 
 
 def _answered(
-    listener: Listener, conversation: Conversation, chosen: dict[str, Any], *, quiet: bool, live: bool
+    listener: Listener, conversation: Conversation, chosen: dict[str, Any], notes: Notes, *, live: bool = True
 ) -> Answer:
     """Answer, the text shown as it is written if `live`, then the notes."""
     deltas = listener.answer(conversation, **chosen)
     collected = []
-    with progress(conversation.clips, quiet=quiet) as bar:
+    with progress(conversation.clips, quiet=notes.quiet) as bar:
         for delta in deltas:
             collected.append(delta)
             if delta.heard is not None:
@@ -74,9 +80,9 @@ def _answered(
                 bar.give_way()
                 out(delta.text, end="")
     answer = Answer.of(collected)
-    if live and not answer.text.endswith("\n"):
+    if live and answer.text and not answer.text.endswith("\n"):
         out("")
-    notes(answer.notices, quiet=quiet or not live)
+    notes.show(answer.notices)
     return answer
 
 
@@ -144,7 +150,7 @@ def chat(
         waiting: list[Any] = [o.audio(clip) for clip in audio or []]
         for clip in waiting:
             clip.duration  # noqa: B018 - a file that cannot be read is told now, not after the first question
-        talk = listener.chat(system)
+        talk, notes = listener.chat(system), Notes(quiet=quiet)
         if o.stdin().isatty():
             _complete_file_names()
             out("Ask about the recordings; /help lists the commands, Ctrl-D leaves.")
@@ -154,14 +160,14 @@ def chat(
             elif line.startswith("/"):
                 _command(line, waiting, talk)
             else:
-                waiting = _turn(talk, waiting, line, quiet=quiet)
+                waiting = _turn(talk, waiting, line, notes)
 
 
-def _turn(talk: Chat, waiting: list[Any], line: str, *, quiet: bool) -> list[Any]:
+def _turn(talk: Chat, waiting: list[Any], line: str, notes: Notes) -> list[Any]:
     """Say one line with the clips that wait; gives the clips that still wait (all of them, if it failed)."""
     asked = talk.conversation.say(*waiting, line)
     try:
-        answer = _answered(talk.listener, asked, {}, quiet=quiet, live=True)
+        answer = _answered(talk.listener, asked, {}, notes)
     except OutputError:
         raise  # nobody can read what would be said next
     except HarkError as error:

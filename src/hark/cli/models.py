@@ -9,6 +9,7 @@ import typer
 from hark.cli import options as o
 from hark.cli.show import console, downloading, out, out_json, reporting
 from hark.engines import catalog, models
+from hark.engines.transformers.families.catalog import FAMILIES
 
 if TYPE_CHECKING:
     from hark.engines.engine import Capabilities
@@ -26,21 +27,27 @@ def list_models(context: typer.Context, as_json: o.Json = False) -> None:
         if as_json:
             out_json([_values(model) for model in found])
             return
-        from rich.table import Table
+        out(_table(found))
+        if any(not model.ready for model in found):
+            out("\nWeights that are not here: hark models download NAME")
+        out(f"Folders of transformers models can be named too; families: {', '.join(sorted(FAMILIES))}")
 
-        table = Table(
-            "model", "here", "can", "languages", "times", "needs", box=None, pad_edge=False, header_style="bold"
-        )
-        for model in found:
-            needs = "" if model.ready else f"{model.megabytes} MB: {model.command}"
-            can = model.can
-            table.add_row(
-                model.name, "yes" if model.ready else "no", _does(can), _languages(can), can.timestamps, needs
-            )
-        screen = console()
-        with screen.capture() as shown:
-            screen.print(table)
-        out(shown.get(), end="")
+
+def _table(found: list[catalog.Model]) -> str:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("model", "needs", "languages", "times"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("can", overflow="fold")
+    for model in found:
+        can = model.can
+        needs = "" if model.ready else f"{model.megabytes} MB"
+        table.add_row(model.name, needs, _languages(can), can.timestamps, _does(can))
+    screen = console()
+    with screen.capture() as shown:
+        screen.print(table)
+    return "\n".join(line.rstrip() for line in shown.get().splitlines())
 
 
 def _values(model: catalog.Model) -> dict[str, Any]:

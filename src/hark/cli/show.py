@@ -103,11 +103,19 @@ def reporting(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def notes(notices: Iterable[Notice], *, quiet: bool) -> None:
-    """Say on stderr what a person should know about an answer."""
-    if not quiet:
+class Notes:
+    """Says on stderr what a person should know about answers, each thing once in a command."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._said: set[str] = set()
+
+    def show(self, notices: Iterable[Notice]) -> None:
+        """Say what was not said before."""
         for notice in notices:
-            _say(f"note: {notice.text}", "dim")
+            if not self.quiet and notice.text not in self._said:
+                self._said.add(notice.text)
+                _say(f"note: {notice.text}", "dim")
 
 
 def _say(text: str, style: str = "") -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hark.answers.answer import Answer
+from hark.answers.subtitles import FORMATS
 from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
 from hark.cli import options as o
-from hark.cli.show import error_values, loaded, notes, out, out_json, progress, reporting, show_error
+from hark.cli.show import Notes, error_values, loaded, out, out_json, progress, reporting, show_error
 from hark.conversation.conversation import Conversation
 from hark.errors import HarkError, OptionError, OutputError
 
@@ -82,6 +83,7 @@ def _write_all(
         _check_output(output, several=len(names) > 1)
         targets = _targets(names, form, output)
         something = Conversation.ask((Audio.of(b"\0"),))  # whether the model can do it does not depend on the clip
+        notes = Notes(quiet=quiet or (form == "json" and output is None))
         with loaded(load_with[0], download=load_with[1], quiet=quiet, first=(something, chosen)) as listener:
             for name, target in zip(names, targets, strict=True):
                 try:
@@ -94,7 +96,7 @@ def _write_all(
                         out_json({"audio": name, **transcript.to_dict()})
                     elif form != "txt":
                         out(transcript.to(form), end="")
-                    notes(transcript.notices, quiet=quiet or (form == "json" and target is None))
+                    notes.show(transcript.notices)
                 except HarkError as error:
                     if isinstance(error, OutputError) and target is None:
                         raise  # stdout takes nothing more
@@ -146,8 +148,6 @@ def _marked(segment: Segment) -> str:
 
 
 def _form(form: str | None, output: Path | None) -> str:
-    from hark.answers.subtitles import FORMATS
-
     chosen = form or (output.suffix[1:].lower() if output is not None and output.suffix else "txt")
     if chosen not in FORMATS:
         raise OptionError(f"There is no format {chosen!r}.", hint=f"Formats are {', '.join(FORMATS)}.")
@@ -158,6 +158,10 @@ def _check_output(output: Path | None, *, several: bool) -> None:
     """Find out before the work, not after it, that there is nowhere to write to."""
     if output is None:
         return
+    if several and output.suffix[1:] in FORMATS and not output.is_dir():
+        raise OptionError(
+            f"{output} is one file, and there are several recordings.", hint="Name a folder: -o subtitles/"
+        )
     if several:
         try:
             output.mkdir(parents=True, exist_ok=True)

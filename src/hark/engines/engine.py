@@ -162,8 +162,7 @@ def check(name: str, can: Capabilities, conversation: Conversation, options: Opt
         raise UnsupportedError("There is no audio in the conversation.", hint="Give at least one recording.")
     what = _beyond(can, conversation, options)
     if what:
-        does = "answer free prompts" if can.free_prompt else f"only {', '.join(sorted(can.tasks))}"
-        raise UnsupportedError(f"{name} cannot {what}; it can {does}.", hint=_instead(conversation, options))
+        raise UnsupportedError(f"{name} cannot {what}; {_does(can, what)}.", hint=_instead(conversation, options))
 
 
 def _beyond(can: Capabilities, conversation: Conversation, options: Options) -> str | None:
@@ -186,11 +185,24 @@ def _beyond(can: Capabilities, conversation: Conversation, options: Options) -> 
     return next((what for what, beyond in wanted.items() if beyond), None)
 
 
+def _does(can: Capabilities, what: str) -> str:
+    """What a model can do instead."""
+    if "option" in what:
+        return f"it takes {', '.join(sorted(can.options)) or 'no options'}"
+    if "language" in what:
+        known = sorted(can.languages or ())
+        return f"it knows {', '.join(known[:12])}{' ...' if len(known) > 12 else ''}"
+    return "it can answer free prompts" if can.free_prompt else f"it can only {', '.join(sorted(can.tasks))}"
+
+
 def _instead(conversation: Conversation, options: Options) -> str:
     """Name models that can do it, those that are here first."""
     from hark.engines.catalog import listing
 
     able = [model for model in listing() if model.name != "echo" and not _beyond(model.can, conversation, options)]
+    able.sort(
+        key=lambda model: (not model.ready, not model.name.endswith(":small"))
+    )  # small: a sensible first download
     names = " or ".join(model.name for model in able[:2])
     return f"{f'Use {names}; `' if names else '`'}hark models` lists what each model can do."
 

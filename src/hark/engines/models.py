@@ -193,7 +193,8 @@ def _explained(error: OSError, size: str, final: Path) -> OutputError | FetchErr
             f"The weights of {PREFIX}:{size} cannot be written to {final.parent}: {error.strerror}.",
             hint=f"They need about {WHISPERS[size].megabytes} MB; HARK_MODELS names another folder.",
         )
+    reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
     return FetchError(
-        f"{PREFIX}:{size} could not be downloaded from huggingface.co: {error}.",
+        f"{PREFIX}:{size} could not be downloaded from huggingface.co: {reason}.",
         hint=f"Without a network, copy the files of {WHISPERS[size].repository} to {final} by hand.",
     )
