@@ -41,4 +41,5 @@ def tiny_qwen2_audio(folder: Path, seed: int = 0) -> Path:
         initializer_range=SPREAD, eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id,
     )  # fmt: skip
     model = Qwen2AudioForConditionalGeneration(config)
+    model.generation_config.max_new_tokens = 40  # random weights never end a text, and long ones take long
     return saved(folder, model, Qwen2AudioProcessor(WhisperFeatureExtractor(feature_size=128), words))
