@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tiny.chat import SPREAD, saved, tokenizer
+from tiny.chat import saved, tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "fr", "de")
 
 
-def tiny_whisper(folder: Path, seed: int = 0) -> Path:
-    """Write the folder."""
+def tiny_whisper(folder: Path, seed: int = 0, *, timestamps: bool = False) -> Path:
+    """Write the folder; with timestamps, it says them unasked, which makes `generate` hear parts again."""
     import torch
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperProcessor
 
@@ -26,7 +26,8 @@ def tiny_whisper(folder: Path, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     config = WhisperConfig(
         vocab_size=len(words) + 1501, d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, init_std=SPREAD, num_mel_bins=80,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, init_std=1.0,
+        num_mel_bins=80, max_target_positions=64,
         decoder_start_token_id=number["<|startoftranscript|>"], eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id, bos_token_id=words.eos_token_id,
     )  # fmt: skip
@@ -36,7 +37,8 @@ def tiny_whisper(folder: Path, seed: int = 0) -> Path:
     settings.lang_to_id = {token: number[token] for token in languages}
     settings.task_to_id = {task: number[f"<|{task}|>"] for task in ("translate", "transcribe")}
     settings.no_timestamps_token_id = number["<|notimestamps|>"]
-    settings.suppress_tokens, settings.begin_suppress_tokens = [], []
+    settings.begin_suppress_tokens = []
+    settings.suppress_tokens = [] if timestamps else list(range(len(words), config.vocab_size))
     saved(folder, model, words)
     WhisperFeatureExtractor().save_pretrained(folder)
     WhisperProcessor  # noqa: B018 - that AutoProcessor can be loaded from these files is what the tests show

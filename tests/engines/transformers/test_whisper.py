@@ -25,9 +25,11 @@ RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 40}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_whisper(tmp_path_factory.mktemp("whisper") / "tiny")
+@pytest.fixture(scope="module", params=["plain", "timestamps"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With timestamps it hears parts again, and takes back some of what it streamed."""
+    made = tmp_path_factory.mktemp("whisper") / "tiny"
+    return tiny_whisper(made, timestamps=request.param == "timestamps")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_the_text_is_that_of_the_documented_code(
     language: str | None,
 ) -> None:  # fmt: skip
     said = listener.ask(order, task=task, language=language, **GREEDY).text
-    assert len(said) > 5
+    assert len(said) > 1
     assert said == plain(folder, speech, task=task, language=language)
 
 
