@@ -16,6 +16,8 @@ MAKERS = {
     "musicflamingo": ("flamingo", "tiny_musicflamingo"),
     "parakeet_ctc": ("ctc", "tiny_parakeet_ctc"),
     "parakeet_tdt": ("ctc", "tiny_parakeet_tdt"),
+    "qwen2_5_omni": ("qwen2_5_omni", "tiny_qwen2_5_omni"),
+    "qwen2_5_omni_thinker": ("qwen2_5_omni", "tiny_qwen2_5_omni_thinker"),
     "qwen2_audio": ("qwen2_audio", "tiny_qwen2_audio"),
     "qwen3_asr": ("qwen3_asr", "tiny_qwen3_asr"),
     "seamless_m4t": ("seamless", "tiny_seamless_m4t"),

@@ -15,6 +15,8 @@ FAMILIES = {
     "musicflamingo": ("flamingo", "MusicFlamingo"),
     "parakeet_ctc": ("ctc", "ParakeetCTC"),
     "parakeet_tdt": ("ctc", "ParakeetTDT"),
+    "qwen2_5_omni": ("qwen2_5_omni", "Qwen25Omni"),
+    "qwen2_5_omni_thinker": ("qwen2_5_omni", "Qwen25Omni"),
     "qwen2_audio": ("qwen2_audio", "Qwen2Audio"),
     "qwen3_asr": ("qwen3_asr", "Qwen3ASR"),
     "seamless_m4t": ("seamless", "Seamless"),
