@@ -113,7 +113,9 @@ def test_silence_is_said_once() -> None:
         answer = reply(route(prompt), [("a.wav", empty)])
         assert answer.text.count("Nobody speaks") == 1
         assert answer.evidence == ()
-        assert [notice.kind for notice in answer.notices] == ["silence"]
+        assert [(notice.kind, notice.text) for notice in answer.notices] == [
+            ("silence", "No speech was found in a.wav.")
+        ]
     assert reply(route("How long is the recording?"), [("a.wav", empty)]).text == "0:12 (12.0 seconds)"
     blank = Transcript((Segment("  ", 0.0, 1.0),), 1.0)
     assert "Nobody speaks" in reply(route("Summarize"), [("a.wav", blank)]).text
@@ -142,7 +144,7 @@ def test_several_clips_are_named() -> None:
     assert answer.data[0]["clip"] == "kitchen.flac"
     assert ask("Transcribe", "school", "kitchen").text.startswith("school.flac:\nwe need to talk")
     mixed = reply(route("Summarize"), [("a.wav", meeting("club")), ("b.wav", Transcript((), 3.0))])
-    assert [notice.text for notice in mixed.notices] == ["Nobody speaks in b.wav."]
+    assert [notice.text for notice in mixed.notices] == ["No speech was found in b.wav."]
 
 
 def test_clips_are_compared_side_by_side() -> None:
@@ -203,6 +205,12 @@ def test_what_else_gives_other_sentences() -> None:
 @pytest.mark.parametrize("earlier", [(), (("Translate it", ""),), (("And then?", ""),)])
 def test_a_follow_up_to_nothing_says_so(prompt: str, earlier: tuple[tuple[str, str], ...]) -> None:
     assert ask(prompt, "club", earlier=earlier).text == "There is no earlier answer to go on from."
+
+
+@pytest.mark.parametrize("prompt", ["And then?", "What else?", "When?"])
+def test_a_follow_up_to_an_answer_without_a_quote_says_so(prompt: str) -> None:
+    answer = ask(prompt, "club", earlier=(("What sounds are there?", "A steady tone."),))
+    assert answer.text == "The earlier answer quotes nothing that could be gone on from."
 
 
 def test_a_refusal_or_no_clip_is_the_callers_mistake() -> None:

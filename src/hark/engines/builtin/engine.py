@@ -72,7 +72,7 @@ class Builtin(Engine):
         limits = tuple(Notice("limit", limit) for limit in request.limits)
         yield Delta(notices=(*method, *([_NO_SYSTEM] if conversation.system else []), *limits))
         if request.jobs == ("transcribe",) and not request.times:
-            yield from self._transcribe(conversation, options)
+            yield from self._transcribe(_asked(conversation, every=request.every), options)
         else:
             yield from self._reply(conversation, request)
 
@@ -80,9 +80,8 @@ class Builtin(Engine):
         """End the worker processes."""
         self._recogniser.close()
 
-    def _transcribe(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
-        """What is said in each clip of the turn, segment by segment, as it is recognised."""
-        clips = _asked(conversation)
+    def _transcribe(self, clips: tuple[Audio, ...], options: Options) -> Iterator[Delta]:
+        """What is said in each clip, segment by segment, as it is recognised."""
         seconds = 0.0
         for number, clip in enumerate(clips):
             yield Delta(("\n" if number else "") + f"{clip.name}: " if len(clips) > 1 else "")
@@ -100,21 +99,21 @@ class Builtin(Engine):
         """Do the jobs: quote what was said, and measure signals."""
         from hark.engines.builtin.reply import Reply, reply
 
-        clips = list(dict.fromkeys(conversation.clips))
+        clips = list(dict.fromkeys(_asked(conversation, every=request.every)))
         transcripts = []
         seconds = 0.0
         for clip in clips if set(request.jobs) - _MEASURED else ():
             found: list[Delta] = []
             for delta in self._hear(clip, seconds):
                 found.append(delta)
-                yield Delta(notices=delta.notices, heard=delta.heard)
+                yield Delta(notices=_but_silence(delta.notices), heard=delta.heard)
             segments = tuple(segment for delta in found for segment in delta.segments)
             heard = found[-1].heard or seconds
             transcripts.append((clip.name, Transcript(segments, heard - seconds, "en")))
             seconds = heard
         measured = {job: _measured(job, clips) for job in request.jobs if job in _MEASURED}
         if transcripts:
-            said = reply(request, transcripts, earlier=_earlier(conversation), measured=measured)
+            said = reply(request, transcripts, earlier=_earlier(conversation, every=request.every), measured=measured)
         else:
             texts = "\n\n".join(text for text, _ in measured.values())
             said = Reply(texts, data={job: values for job, (_, values) in measured.items()})
@@ -144,14 +143,25 @@ class Builtin(Engine):
         yield Delta(notices=known.notices, heard=before + known.duration)
 
 
-def _asked(conversation: Conversation) -> tuple[Audio, ...]:
-    """The clips of the last turn that has some: `Transcribe this` means what was just given."""
-    return next((message.clips for message in reversed(conversation.messages) if message.clips), ())
+def _asked(conversation: Conversation, *, every: bool) -> tuple[Audio, ...]:
+    """The clips of the last turn that has some: `Transcribe this` means what was just given; or all there are."""
+    return conversation.clips if every else conversation.messages[_given(conversation)].clips
 
 
-def _earlier(conversation: Conversation) -> tuple[tuple[str, str], ...]:
-    """The questions asked before, with their answers."""
-    turns = [message for message in conversation.messages if message.role != "system"]
+def _given(conversation: Conversation) -> int:
+    """The place of the last message with clips; 0 where none has any."""
+    return max((i for i, message in enumerate(conversation.messages) if message.clips), default=0)
+
+
+def _but_silence(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
+    """The notices of a recognition without the one on silence, which the reply gives itself."""
+    return tuple(notice for notice in notices if notice.kind != "silence")
+
+
+def _earlier(conversation: Conversation, *, every: bool) -> tuple[tuple[str, str], ...]:
+    """The questions asked before about the same clips, with their answers."""
+    about = conversation.messages if every else conversation.messages[_given(conversation) :]
+    turns = [message for message in about if message.role != "system"]
     pairs = zip(turns[:-1:2], turns[1::2], strict=False)
     return tuple((asked.text, answered.text) for asked, answered in pairs)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Earlier = tuple[tuple[str, str], ...]
 
 _ALONE = "There is no earlier answer to go on from."
+_UNQUOTED = "The earlier answer quotes nothing that could be gone on from."
 _LEANS = re.compile(r"\b(?:it|that|this|them|they|these|those|he|she|him|her|there)\b", re.IGNORECASE)
 _MORE = 3
 
@@ -32,7 +33,7 @@ def answer(heard: Recordings, request: Request, earlier: Earlier) -> Section:
     if request.follow == "kind" or (len(question.stems) < 2 and _LEANS.search(request.question)):
         question = replace(question, stems=tuple(dict.fromkeys((*question.stems, *_topic(heard, earlier)))))
     if request.follow == "kind" and not question.stems:
-        return Section(_ALONE, data=[])
+        return _nothing(earlier)
     return _matched(heard, retrieve(question, heard.sentences))
 
 
@@ -49,11 +50,16 @@ def _matched(heard: Recordings, found: tuple[Match, ...]) -> Section:
     return Section(text, tuple(match.sentence for match in found), data)
 
 
+def _nothing(earlier: Earlier) -> Section:
+    """What is said where there is nothing to go on from: no answer, or one without a quote."""
+    return Section(_ALONE if _leading(earlier)[0] is None else _UNQUOTED, data=[])
+
+
 def _next(heard: Recordings, earlier: Earlier) -> Section:
     """What was said after the answer before."""
     before = _quoted(heard, earlier)
     if not before:
-        return Section(_ALONE, data=[])
+        return _nothing(earlier)
     every = heard.sentences
     last = max(i for i, sentence in enumerate(every) if sentence in before)
     following = every[last + 1 : last + 1 + _MORE]
@@ -66,6 +72,8 @@ def _further(heard: Recordings, earlier: Earlier) -> Section:
     if request is None:
         return Section(_ALONE, data=[])
     given = _quoted(heard, earlier)
+    if not given:
+        return _nothing(earlier)
     if "question" in request.jobs:
         found = retrieve(Question.of(request.question), heard.sentences, most=len(given) + _MORE)
         others = tuple(match.sentence for match in found if match.answers and match.sentence not in given)

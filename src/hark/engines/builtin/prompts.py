@@ -232,6 +232,17 @@ SPLIT = "|".join(
     )
 )
 
+# Said of all recordings of a conversation, not of those given last.
+EVERY = Phrases(
+    """
+    (all|both|these|those|each|every|any|which|either)( of)?( (the|these|those|my|two|three|four))* CLIPS
+    (the )?(two|three|four|other|first|second|third|earlier|previous) CLIPS
+    (all|both|each|either|any) of (them|these|those)
+    both
+    """,
+    {"CLIPS": "recordings?|clips?|files?|audios?|meetings?|calls?|messages?|songs?|tracks?"},
+)
+
 # A whole prompt that leans on the answer before.
 FOLLOWS: dict[Follow, Phrases] = {
     "next": Phrases(

@@ -111,8 +111,4 @@ def _limits(request: Request) -> tuple[Notice, ...]:
 
 def _silence(heard: Recordings) -> tuple[Notice, ...]:
     silent = [one.name for one in heard.heard if not one.sentences]
-    if not silent:
-        return ()
-    if len(silent) == len(heard.heard):
-        return (Notice("silence", _SILENT if len(silent) == 1 else _SILENT_ALL),)
-    return (Notice("silence", f"Nobody speaks in {', '.join(silent)}."),)
+    return (Notice("silence", f"No speech was found in {', '.join(silent)}."),) if silent else ()

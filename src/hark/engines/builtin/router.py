@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hark.engines.builtin.patterns import Phrases
 from hark.engines.builtin.prompts import (
+    EVERY,
     FOLLOWS,
     JOBS,
     LIMITS,
@@ -55,6 +56,7 @@ class Request:
         question: the question as asked, for the job `question`.
         follow: how the question leans on the answer before: `next` (and then?), `more` (what else?), `kind` (when?).
         sentences, words: how long a summary may be.
+        every: whether it is about all clips of the conversation, not only those given last.
         times: whether a transcript is wanted with times.
         limits: sentences on what of it cannot be done.
         refusal: why nothing of it is done.
@@ -65,6 +67,7 @@ class Request:
     follow: Follow = ""
     sentences: int | None = None
     words: int | None = None
+    every: bool = False
     times: bool = False
     limits: tuple[str, ...] = ()
     refusal: Refusal | None = None
@@ -103,6 +106,7 @@ def route(prompt: str, task: str | None = None) -> Request:
         question=" ".join(questions),
         sentences=length[0],
         words=length[1],
+        every="compare" in jobs or bool(EVERY.search(whole)),
         times=bool(_TIMES.search(whole)),
         limits=limits,
     )
@@ -120,7 +124,8 @@ def _for_task(task: str, prompt: str, clauses: list[str], length: tuple[int | No
     if refused:
         return Request((), refusal=refused)
     question = prompt.strip() if task == "question" else ""
-    return Request(TASKS[task], question=question, sentences=length[0], words=length[1])
+    every = any(map(EVERY.search, clauses))
+    return Request(TASKS[task], question=question, sentences=length[0], words=length[1], every=every)
 
 
 def _clean(prompt: str) -> str:
