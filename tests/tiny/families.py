@@ -16,6 +16,7 @@ MAKERS = {
     "musicflamingo": ("flamingo", "tiny_musicflamingo"),
     "parakeet_ctc": ("ctc", "tiny_parakeet_ctc"),
     "parakeet_tdt": ("ctc", "tiny_parakeet_tdt"),
+    "phi4_multimodal": ("phi4_multimodal", "tiny_phi4_multimodal"),
     "qwen2_5_omni": ("qwen2_5_omni", "tiny_qwen2_5_omni"),
     "qwen2_5_omni_thinker": ("qwen2_5_omni", "tiny_qwen2_5_omni_thinker"),
     "qwen2_audio": ("qwen2_audio", "tiny_qwen2_audio"),

@@ -15,6 +15,7 @@ FAMILIES = {
     "musicflamingo": ("flamingo", "MusicFlamingo"),
     "parakeet_ctc": ("ctc", "ParakeetCTC"),
     "parakeet_tdt": ("ctc", "ParakeetTDT"),
+    "phi4_multimodal": ("phi4_multimodal", "Phi4Multimodal"),
     "qwen2_5_omni": ("qwen2_5_omni", "Qwen25Omni"),
     "qwen2_5_omni_thinker": ("qwen2_5_omni", "Qwen25Omni"),
     "qwen2_audio": ("qwen2_audio", "Qwen2Audio"),
