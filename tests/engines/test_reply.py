@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -116,7 +117,7 @@ def test_silence_is_said_once() -> None:
         assert [(notice.kind, notice.text) for notice in answer.notices] == [
             ("silence", "No speech was found in a.wav.")
         ]
-    assert reply(route("How long is the recording?"), [("a.wav", empty)]).text == "0:12 (12.0 seconds)"
+    assert reply(route("How long is the recording?"), [("a.wav", empty)]).text == "12.0 s"
     blank = Transcript((Segment("  ", 0.0, 1.0),), 1.0)
     assert "Nobody speaks" in reply(route("Summarize"), [("a.wav", blank)]).text
 
@@ -152,11 +153,45 @@ def test_clips_are_compared_side_by_side() -> None:
     other = said("the river froze", "the ice is thick on the river", "the ice cracked")
     answer = reply(route("Compare these."), [("a.wav", one), ("b.wav", other)])
     first, second, last = answer.text.split("\n\n")
-    assert first.startswith("a.wav: 0:")
+    assert re.match(r"a\.wav: \d\.\d s\n", first)
     assert "- only here: ice" in second
     assert last == "In all: river"
     assert len(answer.evidence) == 4
     assert "only one recording" in reply(route("Compare these."), [("a.wav", one)]).text
+
+
+def test_pairs_that_say_the_same_or_share_words_are_told() -> None:
+    one, other = said("the river flooded the village", "the boat sank"), said("the boat won", "the race was long")
+    clips = [("a.wav", one), ("b.wav", other), ("c.wav", one), ("d.wav", Transcript((), 75.2))]
+    answer = reply(route("Compare these."), clips)
+    assert answer.text.splitlines()[-3:] == [
+        "a.wav and b.wav: both say boat",
+        "a.wav and c.wav: the same words",
+        "b.wav and c.wav: both say boat",
+    ]
+    assert "d.wav: 1:15, nobody speaks" in answer.text
+    assert answer.text.count("only here: river") == 2
+    assert [pair["same"] for pair in answer.data["pairs"]] == [False, True, False]
+
+
+def test_a_doubted_owner_is_marked() -> None:
+    every = said("charge will send the report by friday", "anna will paint the fence")
+    (first, *rest) = every.segments
+    words = tuple(replace(word, unsure=word.text == "charge") for word in first.words)
+    transcript = replace(every, segments=(replace(first, words=words), *rest))
+    answer = reply(route("List the action items"), [("a.wav", transcript)])
+    assert answer.text.splitlines()[0].startswith("- Charge (unsure): send the report (by friday) [0:00]")
+    assert "Anna: paint" in answer.text
+    assert [item.get("unsure") for item in answer.data] == [True, None]
+
+
+def test_a_quote_is_unsure_where_a_third_of_its_words_is() -> None:
+    (segment,) = said("we decided to sell the boat").segments
+    for doubted, marked in ((1, False), (2, True)):
+        words = tuple(replace(word, unsure=i < doubted) for i, word in enumerate(segment.words))
+        answer = reply(route("List the decisions"), [("a.wav", Transcript((replace(segment, words=words),), 3.0))])
+        assert answer.text.endswith(" (unsure)") is marked
+        assert ("unsure" in answer.data[0]) is marked
 
 
 def test_what_was_measured_has_its_section() -> None:

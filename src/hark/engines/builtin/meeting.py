@@ -91,7 +91,8 @@ class Decision:
 class Action:
     """Something somebody is to do; `owner`, `task` and `deadline` are words of the sentence.
 
-    `named` says whether the owner is a name or a group; where it is False the words do not tell who it is.
+    `named` says whether the owner is a name or a group; where it is False the words do not tell who it is. `unsure` says
+    whether the recogniser doubts a word of the owner.
     """
 
     owner: str
@@ -99,6 +100,7 @@ class Action:
     deadline: str
     sentence: Sentence
     named: bool
+    unsure: bool = False
 
 
 def decisions(sentences: Iterable[Sentence]) -> tuple[Decision, ...]:
@@ -152,4 +154,5 @@ def _action(sentence: Sentence, duty: Duty, start: int, end: int) -> Action:
         task = (sentence.original(at, stop), "")
         earlier = deadline(said[start : duty.owner.start])
         when = sentence.original(start + earlier.start(), start + earlier.end()) if earlier else ""
-    return Action(duty.owner.text, " ".join(filter(None, task)), when, sentence, duty.owner.named)
+    doubted = duty.owner.named and sentence.doubts(duty.owner.text, duty.owner.start, duty.verb)
+    return Action(duty.owner.text, " ".join(filter(None, task)), when, sentence, duty.owner.named, doubted)

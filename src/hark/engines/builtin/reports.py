@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.builtin.meeting import Action, actions, decisions
@@ -12,7 +13,7 @@ from hark.engines.builtin.tone import Finding, Intent, intents, sentiment, uncer
 from hark.engines.builtin.words import normal, stem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from hark.engines.builtin.prompts import Job
     from hark.engines.builtin.router import Request
@@ -67,6 +68,7 @@ def to_do(heard: Recordings, _request: Request) -> Section:
             "deadline": item.deadline or None,
         }
         | heard.data(item.sentence)
+        | ({"unsure": True} if item.unsure else {})
         for item in items
     ]
     quoted = tuple(dict.fromkeys(item.sentence for item in items))
@@ -77,7 +79,8 @@ def _item(heard: Recordings, item: Action) -> str:
     unnamed = "" if item.named or item.owner.endswith(")") else " (no name given)"
     when = f" ({item.deadline})" if item.deadline else ""
     between = " -" if len(heard.heard) > 1 else ""
-    return f"{item.owner}{unnamed}: {item.task}{when}{between} {heard.quote(item.sentence)}"
+    doubted = " (unsure)" if item.unsure else ""
+    return f"{item.owner}{unnamed}{doubted}: {item.task}{when}{between} {heard.quote(item.sentence)}"
 
 
 def intent(heard: Recordings, _request: Request) -> Section:
@@ -140,11 +143,12 @@ def duration(heard: Recordings, _request: Request) -> Section:
 
 
 def _length(one: Heard) -> str:
-    return f"{clock(one.transcript.duration)} ({one.transcript.duration:.1f} seconds)"
+    seconds = one.transcript.duration
+    return f"{seconds:.1f} s" if round(seconds, 1) < 60 else clock(round(seconds))
 
 
 def compare(heard: Recordings, _request: Request) -> Section:
-    """Recordings side by side: length, words said most, what carries most; then what they share."""
+    """Recordings side by side: length, words said most, what carries most; then what they and pairs of them share."""
     if len(heard.heard) < 2:
         alone = "There is only one recording, so there is nothing to compare it with."
         return Section(alone, data={"clips": [heard.heard[0].name], "common": []})
@@ -152,7 +156,7 @@ def compare(heard: Recordings, _request: Request) -> Section:
     stems = [{stem(normal(word)) for sentence in one.sentences for word in sentence.tokens} for one in heard.heard]
     parts, quoted, data = list[str](), list[Any](), list[dict[str, Any]]()
     for i, one in enumerate(heard.heard):
-        others = [stems[j] for j in range(len(stems)) if j != i]
+        others = [stems[j] for j in range(len(stems)) if stems[j] != stems[i]]
         own = [word for word in words[i] if not any(stem(word) in other for other in others)]
         top = summary(one.sentences, 2)
         quoted.extend(top)
@@ -162,9 +166,34 @@ def compare(heard: Recordings, _request: Request) -> Section:
         data.append(
             {"clip": one.name, "seconds": one.transcript.duration, "only": own, "quotes": [*map(heard.data, top)]}
         )
-    common = [word for word in dict.fromkeys(w for some in words for w in some) if all(stem(word) in s for s in stems)]
-    parts.append("In all: " + ", ".join(common) if common else "They share none of the words said most.")
-    return Section("\n\n".join(parts), tuple(quoted), {"clips": data, "common": common})
+    common = _shared(words, stems)
+    pairs = list(_pairs(heard, words, stems, common))
+    last = [f"{pair['clips'][0]} and {pair['clips'][1]}: {_in_pair(pair)}" for pair in pairs]
+    if common or not pairs:
+        last.append("In all: " + ", ".join(common) if common else "They share none of the words said most.")
+    values = {"clips": data, "common": common, "pairs": pairs}
+    return Section("\n\n".join([*parts, "\n".join(last)]), tuple(quoted), values)
+
+
+def _shared(words: Sequence[list[str]], stems: Sequence[set[str]]) -> list[str]:
+    """The words said most that all of some recordings hold."""
+    return [word for word in dict.fromkeys(w for some in words for w in some) if all(stem(word) in s for s in stems)]
+
+
+def _pairs(
+    heard: Recordings, words: Sequence[list[str]], stems: Sequence[set[str]], common: list[str]
+) -> Iterator[dict[str, Any]]:
+    """The pairs of recordings that say the same, or share words that not all share."""
+    said = [[token for sentence in one.sentences for token in sentence.tokens if token] for one in heard.heard]
+    for i, j in combinations(range(len(said)), 2):
+        same = bool(said[i]) and said[i] == said[j]
+        shared = [word for word in _shared((words[i], words[j]), (stems[i], stems[j])) if word not in common]
+        if same or shared:
+            yield {"clips": [heard.heard[i].name, heard.heard[j].name], "same": same, "common": [] if same else shared}
+
+
+def _in_pair(pair: dict[str, Any]) -> str:
+    return "the same words" if pair["same"] else "both say " + ", ".join(pair["common"])
 
 
 def _quotes(heard: Recordings, chosen: tuple[Sentence, ...]) -> Section:

@@ -129,17 +129,26 @@ class Sentence:
 
     def original(self, start: int, end: int) -> str:
         """The words of the transcript behind `plain[start:end]`, without the punctuation around them."""
-        at, kept = 0, list[str]()
+        return " ".join(word.text for word in self._behind(start, end)).strip('.,;:!?"“”() ')
+
+    def doubts(self, text: str, start: int, end: int) -> bool:
+        """Whether the recogniser doubts a word behind `plain[start:end]` that is also a word of a text."""
+        said = {normal(word) for word in text.split()}
+        return any(word.unsure and normal(word.text).removesuffix("'s") in said for word in self._behind(start, end))
+
+    def _behind(self, start: int, end: int) -> list[Word]:
+        """The words of the transcript behind `plain[start:end]`."""
+        at, kept = 0, list[Word]()
         if start >= end:
-            return ""
+            return kept
         for word, token in zip(self.words, self.tokens, strict=True):
             if not token:
                 continue
             size = len(expand(token))
             if at < end and at + size > start:
-                kept.append(word.text)
+                kept.append(word)
             at += size + 1
-        return " ".join(kept).strip('.,;:!?"“”() ')
+        return kept
 
     def segment(self) -> Segment:
         """The sentence as evidence of an answer."""
