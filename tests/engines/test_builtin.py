@@ -63,6 +63,13 @@ def test_all_clips_are_meant_where_they_are_spoken_of(builtin: Builtin, prompt: 
     assert all(word in text(builtin, chat) for word in ("boat", "fence", "1.wav", "2.wav"))
 
 
+def test_thanks_get_a_line_and_no_transcript(builtin: Builtin) -> None:
+    chat = Conversation.ask((clip(1.0),), "Summarize").reply("boat").say("Thank you!")
+    (only,) = answer(builtin, chat)
+    assert only.text.startswith("Nothing was asked;")
+    assert only.notices == ()
+
+
 @pytest.mark.parametrize("prompt", ["Summarize", "Transcribe this", "What did they decide about the boat?"])
 def test_one_notice_tells_of_silence(builtin: Builtin, prompt: str) -> None:
     deltas = answer(builtin, Conversation.ask((clip(3.0),), prompt))

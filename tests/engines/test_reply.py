@@ -248,6 +248,28 @@ def test_a_follow_up_to_an_answer_without_a_quote_says_so(prompt: str) -> None:
     assert answer.text == "The earlier answer quotes nothing that could be gone on from."
 
 
+def test_what_somebody_has_to_do_is_theirs_alone() -> None:
+    talk = [("a.wav", said("susan will write the guide", "daniel has to test the build by friday", "daniel was late"))]
+    assert reply(route("What does Susan have to do?"), talk).text == (
+        '- Susan: write the guide [0:00] "susan will write the guide"'
+    )
+    for prompt in ("What will Daniel do and when?", "What is Daniel going to do?"):
+        assert reply(route(prompt), talk).text.startswith("- Daniel: test the build (by friday)")
+    assert reply(route("What will Peter do?"), talk).text.startswith("Nothing in the recording")
+
+
+def test_a_question_finds_the_kind_of_thing_it_asks_for() -> None:
+    talk = [("a.wav", said("good morning", "the coffee machine is broken again", "i am afraid the repair takes weeks",
+                           "can i have a tea with milk please"))]  # fmt: skip
+    assert reply(route("When did they talk about the coffee machine?"), talk).text.startswith("0:01 - [0:01] ")
+    why = reply(route("Why is the coffee machine broken?"), talk).text
+    assert why.startswith("No reason is given; nearest:\n[0:01]")
+    assert '"i am afraid' in reply(route("What is the speaker worried about?"), talk).text
+    for prompt in ("What does the person want to drink?", "What does she order?"):
+        assert '"can i have a tea' in reply(route(prompt), talk).text
+    assert reply(route("Thank you"), talk).text.startswith("Nothing was asked;")
+
+
 def test_a_refusal_or_no_clip_is_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match="translate"):
         reply(route("Translate it"), [("a.wav", meeting("club"))])

@@ -98,6 +98,19 @@ PROMPTS = {
     "Any deadlines?": "actions",
     "Transcribe this and summarize it": "transcribe summary",
     "What is the tempo, and how does the singer feel?": "sentiment music",
+    "How fast is it?": "music",
+    "Is this in a minor key?": "music",
+    "How many times does the bell ring?": "sound",
+    "how often did they meet, and how many times did they vote?": "question",
+    "What is the speaker worried about?": "question",
+    "Is the speaker worried?": "sentiment",
+    "What does Susan have to do?": "question",
+    "Summarize the talk about the café": "summary",
+    "Explain Die Zauberflöte": "question",
+    "Zoë tasks": "actions",
+    "What should the robot do?": "intent",
+    "What does the customer want us to do?": "actions intent",
+    "What do we have to do?": "actions",
 }
 REFUSED = {
     "Translate this to French": "translate",
@@ -129,6 +142,12 @@ REFUSED = {
     "What is the capital of France?": "knowledge of the world",
     "Was wurde über das Budget entschieden?": "English only",
     "¿Qué dice la persona?": "English only",
+    "Übersetze das ins Deutsche": "English only",
+    "Résume la réunion": "English only",
+    "Zusammenfassung": "English only",
+    "Nenne die Aufgaben": "English only",
+    "Liste les décisions": "English only",
+    "Resumen de la reunión": "English only",
     "この音声を要約してください": "English only",
 }
 
@@ -175,7 +194,8 @@ def test_the_length_asked_for_is_read(prompt: str, sentences: int | None, words:
 @pytest.mark.parametrize(
     ("prompt", "follow"),
     [("And then?", "next"), ("What happened next?", "next"), ("what else?", "more"), ("Tell me more.", "more"),
-     ("When?", "kind"), ("and who?", "kind"), ("By when?", "kind"), ("Why?", "kind"), ("When is it due?", "")],
+     ("When?", "kind"), ("and who?", "kind"), ("By when?", "kind"), ("Why?", "kind"), ("Thank you!", "courtesy"),
+     ("ok", "courtesy"), ("Okay, thanks a lot.", "courtesy"), ("When is it due?", "")],
 )  # fmt: skip
 def test_follow_ups_are_told_apart(prompt: str, follow: str) -> None:
     request = route(prompt)

@@ -63,11 +63,15 @@ class Builtin(Engine):
             UnsupportedError: the prompt asks for what quoting and measuring cannot give.
             MissingExtraError: key and tempo were asked for without the extra `music`.
         """
+        from hark.engines.builtin.followups import NOTHING_ASKED
         from hark.engines.builtin.router import route
 
         request = route(conversation.prompt, options.task)
         if request.refusal:
             raise UnsupportedError(request.refusal.reason, hint=request.refusal.instead)
+        if request.follow == "courtesy":
+            yield Delta(NOTHING_ASKED)
+            return
         method = (_METHOD,) if set(request.jobs) - _MEASURED else ()
         limits = tuple(Notice("limit", limit) for limit in request.limits)
         yield Delta(notices=(*method, *([_NO_SYSTEM] if conversation.system else []), *limits))

@@ -6,25 +6,47 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hark.engines.builtin.meeting import actions
+from hark.engines.builtin.patterns import Phrases
+from hark.engines.builtin.prompts import DUTY_OF
 from hark.engines.builtin.quoting import Recordings, Section, bullets
-from hark.engines.builtin.reports import REPORTS
-from hark.engines.builtin.retrieve import Match, Question, retrieve
+from hark.engines.builtin.reports import REPORTS, items_of
+from hark.engines.builtin.retrieve import ANSWERED, Question, retrieve
 from hark.engines.builtin.router import Request, route
 from hark.engines.builtin.summary import summary
+from hark.engines.builtin.tone import WORRY, intents
+from hark.engines.builtin.words import expand, normal
 
 if TYPE_CHECKING:
+    from hark.engines.builtin.meeting import Action
     from hark.engines.builtin.sentences import Sentence
 
 Earlier = tuple[tuple[str, str], ...]
 
 _ALONE = "There is no earlier answer to go on from."
 _UNQUOTED = "The earlier answer quotes nothing that could be gone on from."
+_NOT_CLOSE = "Nothing in the recording answers this closely; the nearest is:"
+NOTHING_ASKED = "Nothing was asked; ask what was said, decided or heard in the recording."
+_WANTS = Phrases(
+    """
+    ^what (does|do|did|would|will) ((the|this|that) )?PERSON (want|order|request|need|ask for|wish|(like|love) to)
+    """,
+    {"PERSON": "person|speaker|man|woman|customer|caller|guest|user|client|guy|lady|he|she|they|someone|somebody"},
+)
+_WORRIES = Phrases(
+    r"""
+    ^what (is|are|was|were|does|do|did) (\w+ ){1,2}?((most|so|really) )?WORRIED( (about|of))?$
+    """,
+    {"WORRIED": "worry|worried|concerned|afraid|nervous|scared|anxious|fear"},
+)
 _LEANS = re.compile(r"\b(?:it|that|this|them|they|these|those|he|she|him|her|there)\b", re.IGNORECASE)
 _MORE = 3
 
 
 def answer(heard: Recordings, request: Request, earlier: Earlier) -> Section:
     """The sentences that answer a question, best first, or an honest word that none does."""
+    if request.follow == "courtesy":
+        return Section(NOTHING_ASKED, data=[])
     if request.follow == "next":
         return _next(heard, earlier)
     if request.follow == "more":
@@ -34,10 +56,32 @@ def answer(heard: Recordings, request: Request, earlier: Earlier) -> Section:
         question = replace(question, stems=tuple(dict.fromkeys((*question.stems, *_topic(heard, earlier)))))
     if request.follow == "kind" and not question.stems:
         return _nothing(earlier)
-    return _matched(heard, retrieve(question, heard.sentences))
+    return _told(heard, request.question) or _matched(heard, question)
 
 
-def _matched(heard: Recordings, found: tuple[Match, ...]) -> Section:
+def _told(heard: Recordings, question: str) -> Section | None:
+    """What somebody is to do, wants or worries about; None where it is not asked or not found."""
+    plain = " ".join(expand(normal(word)) for word in question.split())
+    if to_do := DUTY_OF.match(plain):
+        items = [item for item in actions(heard.sentences) if _owns(to_do["who"], item)]
+        return items_of(heard, items) if items else None
+    if _WORRIES.match(plain):
+        chosen = tuple(sentence for sentence in heard.sentences if WORRY.search(sentence.plain))
+        return _listed(heard, chosen[: 2 * _MORE], "") if chosen else None
+    if _WANTS.match(plain):
+        chosen = tuple(item.sentence for item in intents(heard.sentences) if item.kind in ("order", "request"))
+        return _listed(heard, chosen[:_MORE], "") if chosen else None
+    return None
+
+
+def _owns(who: str, item: Action) -> bool:
+    """Whether a person or group asked for is the owner of an item, or one of them."""
+    asked = {normal(word) for word in who.split()} - {"the", "our", "my"}
+    return item.named and asked <= {normal(word) for word in item.owner.split()}
+
+
+def _matched(heard: Recordings, question: Question) -> Section:
+    found = retrieve(question, heard.sentences)
     if not found:
         return Section("Nothing in the recording answers this.", data=[])
     lines = [(f"{match.short} - " if match.short else "") + heard.quote(match.sentence) for match in found]
@@ -46,7 +90,9 @@ def _matched(heard: Recordings, found: tuple[Match, ...]) -> Section:
     ]
     text = lines[0] if len(lines) == 1 else bullets(lines)
     if not found[0].answers:
-        text = f"Nothing in the recording answers this closely; the nearest is:\n{text}"
+        unexplained = question.kind == "why" and found[0].share >= ANSWERED
+        lead = "No reason is given; nearest:" if unexplained else _NOT_CLOSE
+        text = f"{lead}\n{text}"
     return Section(text, tuple(match.sentence for match in found), data)
 
 

@@ -91,8 +91,8 @@ class Decision:
 class Action:
     """Something somebody is to do; `owner`, `task` and `deadline` are words of the sentence.
 
-    `named` says whether the owner is a name or a group; where it is False the words do not tell who it is. `unsure` says
-    whether the recogniser doubts a word of the owner.
+    `named` says whether the owner is a name or a group; where it is False the words do not tell who it is.
+    `unsure` says whether the recogniser doubts a word of the owner.
     """
 
     owner: str

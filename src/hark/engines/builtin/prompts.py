@@ -10,7 +10,7 @@ Job = Literal[
     "transcribe", "question", "summary", "decisions", "actions", "intent", "sentiment", "uncertainty", "music", "sound",
     "keywords", "compare", "duration",
 ]  # fmt: skip
-Follow = Literal["", "next", "more", "kind"]
+Follow = Literal["", "next", "more", "kind", "courtesy"]
 JOBS: tuple[Job, ...] = get_args(Job)
 
 _LISTS = {
@@ -39,6 +39,10 @@ _LISTS = {
     "SAY": "say|saying|said|talking|speaking|telling",
     "OUTRIGHT": "exactly|here|to (me|us|you)",
     "DECIDED": "decided?|agreed?|resolved?",
+    "RING": r"""
+        (ring|rung|rang|beep|knock|clap|click|bark|buzz|chime|tick|honk|bang|strike|snap|whistle|meow|chirp|tap|hit)\w*
+        struck|tolls?
+    """,
     "HEARD": "speech|music|noise|silence|talking",
     "CLIPS": "recordings?|clips?|files?|audios?|sounds?|songs?|speakers?",
     "COMMAND": "command|order|request",
@@ -127,7 +131,9 @@ _ASKED: dict[Job, str] = {
         musical key|key signature|time signature|major or minor|minor or major
         (what|which) key(?! (points?|decisions?|person|people|ideas?|messages?|topics?|facts?))
         key (and|of|is) (the )?(tempo|bpm|MADE|this|that|it)
+        how fast is (it|this|that|(the |this )?(song|music|beat|track|piece|recording|audio|clip|rhythm))$
         how fast is (the |this )?(song|music|beat|track|piece)
+        (a|the|what) (major|minor) (key|scale|chord)|in (\w+ )?(major|minor)$
         (what|which|about this|kind of|type of) (song|music|tune)
         (name|identify|describe) (the|this) (song|music|tune)
         who (sings|plays|composed)
@@ -153,7 +159,8 @@ _ASKED: dict[Job, str] = {
         audio (quality|events?)
         sound (events?|effects?|quality)
         tone (frequency|generator|hz|signal|played|sounds?)
-        how many (claps?|beeps?|knocks?|clicks?|beats|onsets?)
+        how many times (do|does|did|is|was|can|are) .*\bRING
+        how many (claps?|rings?|beeps?|knocks?|clicks?|beats|onsets?)
     """,
     "keywords": """
         key ?words?|key ?phrases|key terms|tags?
@@ -262,6 +269,16 @@ FOLLOWS: dict[Follow, Phrases] = {
         and|details|any others?|what about the rest
         """
     ),
+    "courtesy": Phrases(
+        "((so|well|very|and) )*WORD( (WORD|THEN))*",
+        {
+            "WORD": """
+            thanks|thank you|thx|ok|okay|great|perfect|nice|good|cool|fine|understood|got it|that is all
+            hello|hi|bye|goodbye
+            """,
+            "THEN": "and|very|much|so|a lot|for (that|this|it|your help)|then|hark",
+        },
+    ),
     "kind": Phrases(
         """
         (and |but |so )?((by|until|since|at|to|for|with) )?WH( (exactly|that|(is|was) (that|it)|will that be))?
@@ -277,14 +294,32 @@ ONLY_THOSE = Phrases(
     """,
     {"SUMMARY": r"summar\w+|outline|overview|recap|highlights?", "MAIN": "key|main|most|important|final"},
 )
+# What somebody in particular is to do.
+DUTY_OF = Phrases(
+    r"""
+    ^what HELPER (?!ALL\b)(?P<who>\w+( (?!OTHER\b)\w+){0,2}?) (TO )?do( (and )?(by )?(when|until when))?$
+    """,
+    {
+        "HELPER": "does|do|did|will|should|must|shall|is|are|has|have",
+        "ALL": r"""
+        i|we|you|he|she|it|they|everyone|everybody|someone|somebody|anyone|anybody|people|all|to|been|being
+        (the |this |that )?(group|speakers?|person|people|participants|members|others|caller|customer|user)
+        (the |this |that )?(assistant|device|robot|machine|computer)
+        """,
+        "OTHER": "wants?|asks?|asked|wanted|told|me|us|i|we|you|he|she|they|not",
+        "TO": "(have|need|needs|supposed|going|got|promised?|agreed?|want) to|to",
+    },
+)
 # A question on something in particular, although it holds a word that names a job.
 SPECIFIC = Phrases(
     r"""
     ^(what|who|when|where|why|how|which)\b.*\bREPORT ABOUT (?!(the |this |that )?WHOLE\b)\w+
     ^(who|when|where|why|how many|how much) (?!DOES( to)?( do)? what\b).*\bMADE
+    ^(what|who|whom)\b.*\bFEELING (about|of|with|at|by|for|that)
     ^(who|when|where|why) ACTS\b.*\b(transcribes?|summari[sz]es?|transcript|feedback)
     """,
     {
+        "FEELING": _LISTS["FEELING"],
         "REPORT": "decisions?|tasks?|summary|minutes|transcripts?|instruments?|volume|tone",
         "ABOUT": "about|on|regarding|concerning|for",
         "WHOLE": "meeting|recording|audio|call|clip|song|music|track",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hark.engines.builtin.patterns import Phrases
+from hark.engines.builtin.words import STOP
 
 _LARGE = (
     "an audio-language model that answers freely, such as Qwen2-Audio, Voxtral, Audio Flamingo 3 or Phi-4-multimodal"
@@ -197,7 +198,22 @@ _FOREIGN_WORDS = frozenset(
     """der das und ist wer wann wie wurde haben sind nicht fasse zusammen worum geht es bitte entschieden wird
     le les des est que qui quoi quand comment pourquoi vous une resume résume résumé dit dans cette traduis
     el los las qué que quién cuándo cómo dónde esta este dice resumen resume por para del una
-    che cosa chi quando come perché questo questa riassumi il della dice o que quem quando como onde""".split()
+    che cosa chi quando come perché questo questa riassumi il della dice o que quem quando como onde
+    die den dem ein eine einen im ins zum zur auf mit von wo warum welche welcher sie ich mir uns kannst gibt
+    sagt sagen sprecher la du au aux quel quelle quels quelles sur avec pourquoi où qu'est-ce sont il elle nous
+    moi cual cuál cuáles con sobre son las los dónde quien il lo gli dei della sono chi""".split()
+)
+# With these an order begins in another language.
+_FOREIGN_VERBS = frozenset(
+    """übersetze übersetz übersetzen zusammenfassung zusammenfassen fasse transkribiere transkribieren schreibe nenne
+    erkläre résume résumer traduis traduire traduisez transcris transcrire résumez traduce traducir resumir
+    transcribir riassumi traduci trascrivi resuma traduza traduzir transcreva""".split()
+)
+_BOTH = frozenset("a an i in am as me so was do he on no hat des once son".split())  # words of several languages
+# Any of these makes a prompt with a foreign name or title in it an English one.
+_ENGLISH = (STOP - _FOREIGN_WORDS - _BOTH) | frozenset(
+    """describe explain summarize summarise list give find identify transcribe name show compare highlight extract
+    tasks task keywords speaker meeting recording said main key points list please""".split()
 )
 
 
@@ -207,7 +223,11 @@ def foreign(plain: str) -> bool:
     if letters and sum(not sign.isascii() for sign in letters) * 3 > len(letters):
         return True
     words = plain.split()
-    return len(words) > 1 and 2 * sum(word in _FOREIGN_WORDS for word in words) >= len(words)
+    known = sum(word in _FOREIGN_WORDS for word in words)
+    if (words and words[0] in _FOREIGN_VERBS) or (len(words) > 1 and 2 * known >= len(words)):
+        return True
+    others = known or any(not word.isascii() for word in words)
+    return len(words) > 1 and bool(others) and not any(word in _ENGLISH for word in words)
 
 
 def refusal(clause: str) -> Refusal | None:

@@ -58,8 +58,11 @@ def decided(heard: Recordings, _request: Request) -> Section:
 def to_do(heard: Recordings, _request: Request) -> Section:
     """Action items with owner, task and deadline."""
     items = actions(heard.sentences)
-    if not items:
-        return Section("No action item was recognised.", data=[])
+    return items_of(heard, items) if items else Section("No action item was recognised.", data=[])
+
+
+def items_of(heard: Recordings, items: Sequence[Action]) -> Section:
+    """A line for each action item."""
     data = [
         {
             "owner": item.owner if item.named else None,
@@ -175,13 +178,13 @@ def compare(heard: Recordings, _request: Request) -> Section:
     return Section("\n\n".join([*parts, "\n".join(last)]), tuple(quoted), values)
 
 
-def _shared(words: Sequence[list[str]], stems: Sequence[set[str]]) -> list[str]:
+def _shared(words: Sequence[Sequence[str]], stems: Sequence[set[str]]) -> list[str]:
     """The words said most that all of some recordings hold."""
     return [word for word in dict.fromkeys(w for some in words for w in some) if all(stem(word) in s for s in stems)]
 
 
 def _pairs(
-    heard: Recordings, words: Sequence[list[str]], stems: Sequence[set[str]], common: list[str]
+    heard: Recordings, words: Sequence[Sequence[str]], stems: Sequence[set[str]], common: list[str]
 ) -> Iterator[dict[str, Any]]:
     """The pairs of recordings that say the same, or share words that not all share."""
     said = [[token for sentence in one.sentences for token in sentence.tokens if token] for one in heard.heard]

@@ -13,6 +13,7 @@ from hark.engines.builtin.duties import duties
 from hark.engines.builtin.meeting import actions, decisions
 from hark.engines.builtin.names import GROUPS, NAMES
 from hark.engines.builtin.patterns import Phrases
+from hark.engines.builtin.quoting import clock
 from hark.engines.builtin.words import STOP, alike, expand, normal, stem
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ _K1, _B = 1.2, 0.6  # Robertson and Zaragoza, The Probabilistic Relevance Framew
 _FRAME = frozenset(
     """speaker speakers person people man woman guy lady caller recording audio clip file meeting conversation call
     talk talks talking talked tell tells told mention mentions mentioned discuss discusses discussed speak speaks
-    speaking spoke decide decides decided decision decisions agree agreed happen happens happened think thinks
+    speaking spoke spoken brought bring
+    decide decides decided decision decisions agree agreed happen happens happened think thinks
     thought answer question according exactly briefly sentence voice podcast interview lecture video message time
     kind sort plan supposed responsible date day deadline reason number amount long""".split()
 )
@@ -41,6 +43,20 @@ _KINDS = {
         which (person|team|one of them)
         whose
         """
+    ),
+    # When it was spoken of: any place in the recording tells.
+    "moment": Phrases(
+        r"""
+        ^(\w+ )?(when|where in (the|this) \w+|at WHAT (time|point|moment)) DO (\w+ ){1,3}?TALK
+        """,
+        {
+            "WHAT": "what|which",
+            "DO": "do|does|did|is|was|were|are",
+            "TALK": """
+                talk|talked|talking|speak|spoken|speaking|mention|mentioned|discuss|discussed
+                (bring|brought|come) up
+            """,
+        },
     ),
     "when": Phrases(
         r"""
@@ -117,7 +133,7 @@ class Match:
 
     @property
     def answers(self) -> bool:
-        """Whether it is close enough to be given as an answer, and tells a time or number where one was asked for."""
+        """Whether it is close enough to be given as an answer, and tells a time, number or reason where asked for."""
         return self.share >= ANSWERED and self.fits
 
 
@@ -154,7 +170,7 @@ def _match(question: Question, sentence: Sentence, found: tuple[float, float], n
         share += 0.1
     if sentence.asks:
         share, score = 0.7 * share, 0.4 * score
-    fits = bool(cue) or question.kind not in ("when", "number")
+    fits = bool(cue) or question.kind not in ("when", "number", "why")
     return Match(sentence, score * (1 + cue), min(share, 1.0), _short(question, sentence), cue, fits)
 
 
@@ -215,6 +231,8 @@ def _short(question: Question, sentence: Sentence) -> str:
     """The words of the sentence that answer a who or a when by themselves."""
     if question.kind == "who":
         return _doer(question, actions((sentence,)))
+    if question.kind == "moment":
+        return clock(sentence.start)
     if question.kind == "when":
         due = deadlines.deadline(sentence.plain)
         return sentence.original(due.start(), due.end()) if due else ""

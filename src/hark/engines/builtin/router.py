@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hark.engines.builtin.patterns import Phrases
 from hark.engines.builtin.prompts import (
+    DUTY_OF,
     EVERY,
     FOLLOWS,
     JOBS,
@@ -54,7 +55,8 @@ class Request:
     Attributes:
         jobs: what is wanted, in the order of the answer; empty where it is refused.
         question: the question as asked, for the job `question`.
-        follow: how the question leans on the answer before: `next` (and then?), `more` (what else?), `kind` (when?).
+        follow: how the question leans on the answer before: `next` (and then?), `more` (what else?), `kind` (when?);
+            `courtesy` (thank you) asks nothing.
         sentences, words: how long a summary may be.
         every: whether it is about all clips of the conversation, not only those given last.
         times: whether a transcript is wanted with times.
@@ -175,7 +177,7 @@ def _of(given: str, clause: str) -> set[Job]:
     listed = re.search(r"summar\w*[^,]*,", given, re.IGNORECASE)
     if found & {"decisions", "actions"} and not listed and ONLY_THOSE.search(clause):
         found.discard("summary")
-    if found and SPECIFIC.search(clause):
+    if found and (SPECIFIC.search(clause) or DUTY_OF.match(clause)):
         return set()
     return found
 

@@ -216,6 +216,13 @@ _STRONG = Phrases(
     """,
     _LISTS,
 )
+WORRY = Phrases(
+    r"""
+    worr\w+|concern(s|ed|ing)?|afraid|fear\w*|nervous|anxious|scared|risk\w*|danger\w*|problems?|trouble
+    (might|may|could) (not |be (too )?\w+)|(will|can) not|too (expensive|late|slow|short|small|much|little|few|hard)
+    fails?|failed|failing|what if
+    """
+)
 _FILLER = Phrases("u+m+|u+h+|e+r+m*|h+m+|uhm")
 _CERTAIN = Phrases(
     """
