@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "audioflamingo3": ("flamingo", "AudioFlamingo3"),
+    "granite_speech": ("granite_speech", "GraniteSpeech"),
     "hubert": ("ctc", "Hubert"),
     "moonshine": ("moonshine", "Moonshine"),
     "musicflamingo": ("flamingo", "MusicFlamingo"),
