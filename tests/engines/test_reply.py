@@ -267,6 +267,7 @@ def test_a_question_finds_the_kind_of_thing_it_asks_for() -> None:
     assert '"i am afraid' in reply(route("What is the speaker worried about?"), talk).text
     for prompt in ("What does the person want to drink?", "What does she order?"):
         assert '"can i have a tea' in reply(route(prompt), talk).text
+    assert len(ask("What does she order?", "kitchen").evidence) == 1
     assert reply(route("Thank you"), talk).text.startswith("Nothing was asked;")
 
 

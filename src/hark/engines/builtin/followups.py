@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hark.engines.builtin.duties import duties
 from hark.engines.builtin.meeting import actions
 from hark.engines.builtin.patterns import Phrases
 from hark.engines.builtin.prompts import DUTY_OF
@@ -69,7 +70,9 @@ def _told(heard: Recordings, question: str) -> Section | None:
         chosen = tuple(sentence for sentence in heard.sentences if WORRY.search(sentence.plain))
         return _listed(heard, chosen[: 2 * _MORE], "") if chosen else None
     if _WANTS.match(plain):
-        chosen = tuple(item.sentence for item in intents(heard.sentences) if item.kind in ("order", "request"))
+        wished = (item.sentence for item in intents(heard.sentences) if item.kind in ("order", "request"))
+        # What somebody else is to do is no wish of the speaker's own.
+        chosen = tuple(one for one in wished if all(duty.owner.kind == "listener" for duty in duties(one)))
         return _listed(heard, chosen[:_MORE], "") if chosen else None
     return None
 
