@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TOKENS_PER_SECOND = 10
 ROOM = 2048  # tokens kept free for text
+NO_FOLDER = "no-adapter-for-peft"
 
 
 class GraniteSpeech(ChatAudioLM):
@@ -57,8 +58,9 @@ class GraniteSpeech(ChatAudioLM):
         Raises:
             ModelBrokenError: a weight is missing, or the adapter.
         """
-        model = super().model(folder, **how)
-        if model.config.has_lora_adapter and not getattr(model, "_hf_peft_config_loaded", False):
+        # Where peft is installed the library attaches an adapter that it finds; in this folder it finds none.
+        model = super().model(folder, adapter_kwargs={"subfolder": NO_FOLDER}, **how)
+        if model.config.has_lora_adapter:
             merge(model, folder)
         return model
 
