@@ -94,5 +94,5 @@ def test_half_precision_is_given_features_of_half_precision(
 
 def test_a_question_is_refused_as_its_processor_would_ignore_it(listener: hark.Listener, order: hark.Audio) -> None:
     for options in ({"prompt": "What?"}, {"system": "Be brief."}, {"language": "en"}, {"beams": 2}):
-        with pytest.raises(UnsupportedError, match="only transcribe|it takes max_new_tokens"):
+        with pytest.raises(UnsupportedError, match=r"only transcribe|it takes max_new_tokens"):
             listener.ask(order, **options)
