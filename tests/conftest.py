@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import hark
+
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub otherwise asks its hub for a file once a day
 
@@ -35,6 +37,18 @@ def shared_data() -> Path:
 def examples() -> Path:
     """The recordings that come with hark."""
     return ROOT / "examples"
+
+
+@pytest.fixture(scope="session")
+def order(examples: Path) -> hark.Audio:
+    """A spoken order, 3.4 s."""
+    return hark.Audio.of(examples / "order.flac")
+
+
+@pytest.fixture(scope="session")
+def hesitant(examples: Path) -> hark.Audio:
+    """A hesitant sentence, 3.9 s."""
+    return hark.Audio.of(examples / "hesitant.flac")
 
 
 @pytest.fixture

@@ -34,16 +34,6 @@ def listener(folder: Path) -> Iterator[hark.Listener]:
         yield loaded
 
 
-@pytest.fixture(scope="module")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
-@pytest.fixture(scope="module")
-def hesitant(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "hesitant.flac")
-
-
 def honoured(listener: hark.Listener, **options: object) -> dict[str, object]:
     """Of some options, those the family takes."""
     return {name: value for name, value in options.items() if name in listener.can.options}

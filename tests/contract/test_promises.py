@@ -32,16 +32,6 @@ EXAMPLE_VALUES = {
 
 
 @pytest.fixture(scope="session")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
-@pytest.fixture(scope="session")
-def hesitant(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "hesitant.flac")
-
-
-@pytest.fixture(scope="session")
 def long(order: hark.Audio, hesitant: hark.Audio) -> hark.Audio:
     """95 s with an order at the start, a pause of over a minute, and a sentence at the end."""
     parts: list[NDArray[np.float32]] = [order.samples(), hesitant.samples()]

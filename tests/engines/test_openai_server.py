@@ -59,11 +59,6 @@ def serve() -> Iterator[Callable[[dict[str, Any]], tuple[hark.Listener, Loopback
         one.close()
 
 
-@pytest.fixture(scope="module")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
 def saying(*texts: str, **how: Any) -> Callable[[Exchange], None]:
     return lambda ask: ask.stream(chat_chunks(*texts, **how))
 

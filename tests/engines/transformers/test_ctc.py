@@ -32,11 +32,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
-@pytest.fixture(scope="module")
 def window(order: hark.Audio) -> Window:
     (found,) = windows(order.stream(RATE))
     return found

@@ -35,16 +35,6 @@ def listener(folder: Path) -> Iterator[hark.Listener]:
         yield loaded
 
 
-@pytest.fixture(scope="module")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
-@pytest.fixture(scope="module")
-def hesitant(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "hesitant.flac")
-
-
 def noise(seconds: float) -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
 

@@ -28,11 +28,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: make(name, base / name) for name in CLASSES}
 
 
-@pytest.fixture(scope="module")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_text_is_that_of_the_documented_code(folders: dict[str, Path], name: str, order: hark.Audio) -> None:
     (window,) = windows(order.stream(RATE))

@@ -34,11 +34,6 @@ def listener(folder: Path) -> Iterator[hark.Listener]:
         yield loaded
 
 
-@pytest.fixture(scope="module")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
 def test_languages_are_those_of_the_generation_config(listener: hark.Listener) -> None:
     assert listener.can.languages == {"en", "eng", "fr", "fra", "de", "deu"}
 

@@ -32,11 +32,6 @@ def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
-@pytest.fixture(scope="module")
 def speech(order: hark.Audio) -> NDArray[np.float32]:
     (window,) = windows(order.stream(RATE))
     return window.samples

@@ -39,11 +39,6 @@ def listener(folder: Path) -> Iterator[hark.Listener]:
 
 
 @pytest.fixture(scope="module")
-def order(examples: Path) -> hark.Audio:
-    return hark.Audio.of(examples / "order.flac")
-
-
-@pytest.fixture(scope="module")
 def speech(order: hark.Audio) -> NDArray[np.float32]:
     (window,) = windows(order.stream(RATE))
     return window.samples
