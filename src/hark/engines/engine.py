@@ -59,6 +59,7 @@ class Options:
         language: code of the language spoken (`en`); to: code of the language wanted, for `translate`.
         timestamps: the finest times wanted of a transcript.
         temperature, top_p, max_new_tokens, beams, seed, stop: of text generation, as usual.
+        top: how many labels to give, for `classify`.
     """
 
     task: str | None = None
@@ -71,6 +72,7 @@ class Options:
     beams: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] | None = None
+    top: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -115,6 +117,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, tuple) and all(isinstance(item, str) and item for item in value),
         "It is text.",
     ),
+    "top": _WHOLE,
 }
 
 
