@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hark.cli import ask, models, transcribe
+from hark.cli.options import with_model
 from hark.cli.show import show_error
 from hark.errors import OutputError
 
@@ -39,11 +40,11 @@ def _hark(
     del version
 
 
-app.command()(ask.ask)
-app.command()(transcribe.transcribe)
-app.command()(transcribe.translate)
-app.command()(ask.run)
-app.command()(ask.chat)
+app.command()(with_model(ask.ask))
+app.command()(with_model(transcribe.transcribe))
+app.command()(with_model(transcribe.translate))
+app.command()(with_model(ask.run))
+app.command()(with_model(ask.chat))
 app.add_typer(models.app, name="models")
 app.command()(models.doctor)
 

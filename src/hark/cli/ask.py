@@ -28,8 +28,6 @@ def ask(
     ] = None,
     system: o.System = None,
     task: o.Task = None,
-    model: o.Model = None,
-    download: o.Download = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     language: o.Language = None,
@@ -39,6 +37,8 @@ def ask(
     beams: o.Beams = None,
     seed: o.Seed = None,
     stop: o.Stop = None,
+    *,
+    load: o.Load,
 ) -> None:
     """Ask a question about one or several recordings."""
     with reporting(as_json=as_json):
@@ -59,7 +59,7 @@ def ask(
             task=task, language=language, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
             beams=beams, seed=seed, stop=stop,
         )  # fmt: skip
-        with loaded(model, download=download, quiet=quiet, first=(conversation, chosen)) as listener:
+        with loaded(load, quiet=quiet, first=(conversation, chosen)) as listener:
             answer = _answered(listener, conversation, chosen, Notes(quiet=quiet or as_json), live=not as_json)
         if as_json:
             out_json(answer.to_dict())
@@ -87,16 +87,14 @@ def _answered(
 
 
 def run(
-    source: Annotated[str, typer.Argument(help="A file of JSON lines; - is stdin.")] = "-",
-    model: o.Model = None,
-    download: o.Download = False,
+    source: Annotated[str, typer.Argument(help="A file of JSON lines; - is stdin.")] = "-", *, load: o.Load
 ) -> None:
     """Answer JSON lines of the task's own schema, one JSON line each.
 
     {"audio": ..., "text": ...} gives {"generated_text": ...}. A line that fails gives {"error": ...}; the rest goes on.
     """
     failed = False
-    with reporting(), loaded(model, download=download) as listener:
+    with reporting(), loaded(load) as listener:
         for line in _lines(source):
             if not line.strip():
                 continue
@@ -141,12 +139,12 @@ _CHAT_HELP = """/add FILE   add a recording to what you ask next
 def chat(
     audio: Annotated[list[str] | None, typer.Argument(help="Files or URLs to talk about.")] = None,
     system: o.System = None,
-    model: o.Model = None,
-    download: o.Download = False,
     quiet: o.Quiet = False,
+    *,
+    load: o.Load,
 ) -> None:
     """Talk about recordings in the terminal, turn after turn; /help lists the commands."""
-    with reporting(), loaded(model, download=download, quiet=quiet) as listener:
+    with reporting(), loaded(load, quiet=quiet) as listener:
         waiting: list[Any] = [o.audio(clip) for clip in audio or []]
         for clip in waiting:
             clip.duration  # noqa: B018 - a file that cannot be read is told now, not after the first question

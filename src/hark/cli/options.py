@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
-from typing import Annotated, Any, BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from hark.audio.audio import Audio
+from hark.engines.loading import DTYPES, QUANTIZATIONS
 from hark.errors import AudioUnreadableError, HarkError
 from hark.tasks import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def complete_models(incomplete: str) -> list[str]:
@@ -35,7 +42,6 @@ Model = Annotated[
         autocompletion=complete_models,
     ),
 ]
-Download = Annotated[bool, typer.Option("--download", help="Download the model if it is not on this machine.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON: the answer with usage, notices and times.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
 Task = Annotated[
@@ -49,6 +55,53 @@ MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="The 
 Beams = Annotated[int | None, typer.Option("--beams", help="Beams of the beam search.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the sampling.")]
 Stop = Annotated[list[str] | None, typer.Option("--stop", help="Stop at this text; may be given several times.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Which model a command uses, and how it is loaded (fields of `hark.engines.loading.Loading`)."""
+
+    model: str | None
+    download: bool
+    how: dict[str, Any]
+
+
+def _option(name: str, about: str, default: bool | None = None) -> Any:
+    return typer.Option(default, name, help=about, rich_help_panel="How the model is loaded")
+
+
+_LOADING: dict[str, tuple[Any, Any]] = {
+    "download": (bool, _option("--download", "Download the model if it is not on this machine.", default=False)),
+    "device": (str | None, _option("--device", "cpu, cuda, cuda:1, mps; else a GPU if there is one.")),
+    "dtype": (str | None, _option("--dtype", f"Precision of the weights: {', '.join(DTYPES)}.")),
+    "quantize": (str | None, _option("--quantize", f"{' or '.join(QUANTIZATIONS)}: less memory.")),
+    "device_map": (str | None, _option("--device-map", "auto: spread a model over several GPUs.")),
+    "trust_remote_code": (bool, _option("--trust-remote-code", "Run the model's own Python code.", default=False)),
+}
+
+
+def with_model(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, in place of its parameter `load`, the options that say which model it uses and how.
+
+    typer reads the signature: that of the result has the options one by one.
+    """
+
+    @functools.wraps(command)
+    def run(model: str | None, **values: Any) -> None:
+        how = {name: values.pop(name) for name in _LOADING}
+        download = how.pop("download")
+        command(load=Load(model, download, {name: value for name, value in how.items() if value}), **values)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    added = [
+        inspect.Parameter(name, keyword, default=default, annotation=kind)
+        for name, (kind, default) in {"model": (Model, None), **_LOADING}.items()
+    ]
+    kept = [item.replace(kind=keyword) for item in own if item.name != "load"]
+    run.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {item.name: item.annotation for item in [*kept, *added]}
+    return run
 
 
 def given(**options: Any) -> dict[str, Any]:

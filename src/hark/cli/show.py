@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hark.answers.answer import Notice
     from hark.audio.audio import Audio
+    from hark.cli.options import Load
     from hark.conversation.conversation import Conversation
     from hark.listener import Listener
 
@@ -197,7 +198,7 @@ def downloading(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 @contextlib.contextmanager
 def loaded(
-    model: str | None, *, download: bool, quiet: bool = False, first: tuple[Conversation, dict[str, Any]] | None = None
+    load: Load, *, quiet: bool = False, first: tuple[Conversation, dict[str, Any]] | None = None
 ) -> Iterator[Listener]:
     """Load a model for one command, with a bar while its weights are downloaded, if they are.
 
@@ -208,10 +209,10 @@ def loaded(
     from hark.engines.engine import Options
     from hark.listener import Listener, prepared
 
-    found = resolve(model or settings.current().model)
+    found = resolve(load.model or settings.current().model)
     if first:
         prepared(found.name, found.can, first[0], Options.of(**first[1]))
-    with downloading(quiet=quiet or not download) as show:
-        engine = open_engine(found, download=download, progress=show)
+    with downloading(quiet=quiet or not load.download) as show:
+        engine = open_engine(found, download=load.download, progress=show, **load.how)
     with Listener(engine) as listener:
         yield listener

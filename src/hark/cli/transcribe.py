@@ -35,18 +35,18 @@ def transcribe(
     audio: Files,
     form: Format = None,
     output: Output = None,
-    model: o.Model = None,
-    download: o.Download = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     language: o.Language = None,
     timestamps: Timestamps = None,
     temperature: o.Temperature = None,
     beams: o.Beams = None,
+    *,
+    load: o.Load,
 ) -> None:
     """Write down what is said: text, subtitles or JSON."""
     chosen = o.given(task="transcribe", language=language, timestamps=timestamps, temperature=temperature, beams=beams)
-    _write_all(audio, "json" if as_json else form, output, load_with=(model, download), quiet=quiet, chosen=chosen)
+    _write_all(audio, "json" if as_json else form, output, load=load, quiet=quiet, chosen=chosen)
 
 
 def translate(
@@ -54,17 +54,17 @@ def translate(
     to: Annotated[str, typer.Option("--to", help="Code of the language wanted.")] = "en",
     form: Format = None,
     output: Output = None,
-    model: o.Model = None,
-    download: o.Download = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     language: o.Language = None,
     temperature: o.Temperature = None,
     beams: o.Beams = None,
+    *,
+    load: o.Load,
 ) -> None:
     """Write down what is said in another language, where the model translates."""
     chosen = o.given(task="translate", to=to, language=language, temperature=temperature, beams=beams)
-    _write_all(audio, "json" if as_json else form, output, load_with=(model, download), quiet=quiet, chosen=chosen)
+    _write_all(audio, "json" if as_json else form, output, load=load, quiet=quiet, chosen=chosen)
 
 
 def _write_all(
@@ -72,7 +72,7 @@ def _write_all(
     form: str | None,
     output: Path | None,
     *,
-    load_with: tuple[str | None, bool],
+    load: o.Load,
     quiet: bool,
     chosen: dict[str, Any],
 ) -> None:
@@ -84,7 +84,7 @@ def _write_all(
         targets = _targets(names, form, output)
         something = Conversation.ask((Audio.of(b"\0"),))  # whether the model can do it does not depend on the clip
         notes = Notes(quiet=quiet or (form == "json" and output is None))
-        with loaded(load_with[0], download=load_with[1], quiet=quiet, first=(something, chosen)) as listener:
+        with loaded(load, quiet=quiet, first=(something, chosen)) as listener:
             for name, target in zip(names, targets, strict=True):
                 try:
                     if target is None and form == "txt" and len(names) > 1:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hark import settings
 from hark.engines import models
+from hark.engines.loading import Loading
 from hark.errors import ModelBrokenError, ModelNotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -93,24 +94,25 @@ def resolve(name: str | os.PathLike[str]) -> Model:
     raise _unknown(name)
 
 
-def open_engine(
-    model: Model, *, download: bool = False, device: str = "auto", progress: models.Progress | None = None
-) -> Engine:
+def open_engine(model: Model, *, download: bool = False, progress: models.Progress | None = None, **how: Any) -> Engine:
     """Make the engine of a model; its weights are loaded when it is first asked.
 
     Args:
         model: what `resolve` gave.
         download: fetch the weights if they are not here.
-        device: `cpu`, `cuda`, or `auto` for the best there is.
         progress: called with bytes so far and bytes in all while weights are fetched.
+        how: fields of `Loading`, such as `device`, `dtype`, `quantize`.
 
     Raises:
+        OptionError: the model cannot be loaded so.
         ModelNotFoundError: the weights are not here, and were not to be fetched.
         FetchError, OutputError: they could not be fetched, or not be written.
     """
     made: Any = _class(model.kind)
     engine: Engine
+    loading = Loading.of(**how)
     if model.kind not in _WEIGHTED:
+        loading.refuse(model.name)
         engine = made(model.name) if model.kind in _REMOTE else made()
         return engine
     if model.folder is None and not download:
@@ -119,7 +121,7 @@ def open_engine(
             hint=f"`{model.command}` fetches them (about {model.megabytes} MB); so does --download.",
         )
     folder = model.folder or models.download(model.name, progress)
-    engine = made(model.name, folder, device=device)
+    engine = made(model.name, folder, loading)
     return engine
 
 

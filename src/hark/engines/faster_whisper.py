@@ -10,6 +10,7 @@ from hark.answers.answer import Delta, Notice, Usage
 from hark.answers.transcript import Segment, Word
 from hark.engines import whisper_folder
 from hark.engines.engine import Capabilities, Engine, Options
+from hark.engines.loading import Loading
 from hark.errors import HarkError, ModelError, OptionError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ _TAIL = 30.0  # seconds at the end of a stretch in which the best pause is looke
 _LOG_PROBABILITY, _COMPRESSION, _NO_SPEECH = -1.0, 2.4, 0.6
 _WORD_PROBABILITY = 0.15  # openai/whisper, `word_anomaly_score`
 _LANGUAGE_PROBABILITY = 0.5
+_DEFAULT = Loading()
 
 
 class FasterWhisper(Engine):
     """A CTranslate2 Whisper folder; the weights are loaded when it is first asked, and nothing is ever fetched."""
 
-    def __init__(self, name: str, folder: Path, *, device: str = "auto") -> None:
-        self.name, self.folder, self.device = name, folder, device
+    def __init__(self, name: str, folder: Path, loading: Loading = _DEFAULT) -> None:
+        self.name, self.folder, self.loading = name, folder, loading
+        whisper_folder.refuse(name, loading)
         self.can = self.capabilities(name, folder)
         self._model: Any = None
         self._loading = threading.Lock()
@@ -90,7 +93,7 @@ class FasterWhisper(Engine):
     def _loaded(self) -> Any:
         with self._loading:
             if self._model is None:
-                self._model = whisper_folder.load(self.folder, self.device)
+                self._model = whisper_folder.load(self.folder, self.loading)
             return self._model
 
 

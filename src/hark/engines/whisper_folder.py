@@ -7,10 +7,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from hark.engines import models
-from hark.errors import ModelBrokenError
+from hark.errors import ModelBrokenError, OptionError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hark.engines.loading import Loading
 
 _AGAIN = "Download or copy the model again."
 _MULTILINGUAL = 51865  # words of the smallest multilingual vocabulary; CTranslate2 tells them apart the same way
@@ -46,7 +48,20 @@ def _vocabulary(path: Path) -> set[str]:
         raise ModelBrokenError(f"{path} cannot be read: {error}.", hint=_AGAIN) from error
 
 
-def load(folder: Path, device: str) -> Any:
+def refuse(name: str, loading: Loading) -> None:
+    """Refuse what CTranslate2 has no way to honour.
+
+    Raises:
+        OptionError: it is asked for.
+    """
+    loading.refuse(name, frozenset({"device", "dtype", "quantize"}))
+    if loading.quantize == "int4":
+        raise OptionError(f"{name} cannot be loaded in int4.", hint="CTranslate2 has int8.")
+    if loading.device.startswith(("mps", "xpu")):
+        raise OptionError(f"{name} cannot be loaded on {loading.device}.", hint="CTranslate2 has cpu and cuda.")
+
+
+def load(folder: Path, loading: Loading) -> Any:
     """The folder as a `faster_whisper.WhisperModel`.
 
     Raises:
@@ -54,18 +69,48 @@ def load(folder: Path, device: str) -> Any:
     """
     languages(folder)  # a missing tokenizer.json would be fetched from the network by faster-whisper
     ctranslate2 = import_ctranslate2()
+    _refuse_absent(ctranslate2, loading)
     from faster_whisper import WhisperModel
 
     level = ctranslate2.get_log_level()
     ctranslate2.set_log_level(40)  # it tells every user of a float16 model that the processor wants float32
     try:
-        model = WhisperModel(str(folder), device=device, cpu_threads=_threads(), local_files_only=True)
+        model = WhisperModel(
+            str(folder), **_placed(loading), compute_type=_precision(loading), cpu_threads=_threads(),
+            local_files_only=True,
+        )  # fmt: skip
     except Exception as error:  # tokenizers raises nothing more precise
         raise ModelBrokenError(f"{_culprit(folder, error)} cannot be loaded: {error}", hint=_AGAIN) from error
     finally:
         ctranslate2.set_log_level(level)
     _belongs_together(model, folder)
     return model
+
+
+def _refuse_absent(ctranslate2: Any, loading: Loading) -> None:
+    """Refuse a device or a precision that this machine has not."""
+    cuda = ctranslate2.get_cuda_device_count()
+    if loading.device.startswith("cuda") and not cuda:
+        raise OptionError("CTranslate2 finds no CUDA device.", hint="Leave device out, or set it to cpu.")
+    kind = "cuda" if cuda and loading.device != "cpu" else "cpu"
+    known = ctranslate2.get_supported_compute_types(kind)
+    if _precision(loading) not in ("default", *known):
+        raise OptionError(
+            f"{_precision(loading)} cannot be computed on {kind}.", hint=f"It has {', '.join(sorted(known))}."
+        )
+
+
+def _placed(loading: Loading) -> dict[str, Any]:
+    device, _, number = loading.device.partition(":")
+    return {"device": device} | ({"device_index": int(number)} if number else {})
+
+
+def _precision(loading: Loading) -> str:
+    """In CTranslate2's words: `int8_float16` computes with int8 weights in float16."""
+    precision = "default" if loading.dtype == "auto" else loading.dtype
+    if loading.quantize:
+        return loading.quantize if precision == "default" else f"{loading.quantize}_{precision}"
+    return precision
 
 
 def import_ctranslate2() -> Any:

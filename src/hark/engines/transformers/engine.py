@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from hark.answers.answer import Delta, Notice, Usage
 from hark.answers.transcript import Segment
 from hark.engines.engine import Capabilities, Engine, Options
+from hark.engines.loading import Loading
+from hark.engines.transformers.classification import classify
 from hark.engines.transformers.families.catalog import FAMILIES, family_of
+from hark.engines.transformers.families.classify import Classifier
 from hark.errors import HarkError, MissingExtraError, ModelBrokenError, ModelError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -26,13 +29,14 @@ if TYPE_CHECKING:
     from hark.engines.transformers.generation import Counted
 
 RATE = 16000
+_DEFAULT = Loading()
 
 
 class Transformers(Engine):
     """A folder of a transformers model; its weights are loaded when it is first asked, and nothing is ever fetched."""
 
-    def __init__(self, name: str, folder: Path, *, device: str = "auto") -> None:
-        self.name, self.folder, self.device = name, folder, device
+    def __init__(self, name: str, folder: Path, loading: Loading = _DEFAULT) -> None:
+        self.name, self.folder, self.loading = name, folder, loading
         config = read_config(folder)
         self.family = _family(folder, config)
         self.can = self.family.capabilities(config, folder)
@@ -64,6 +68,8 @@ class Transformers(Engine):
         try:
             if options.task in ("transcribe", "translate"):
                 yield from self._write_down(conversation, options)
+            elif isinstance(self.family, Classifier):
+                yield from classify(self.family, self.loaded(), conversation.clips[0], options.top)
             else:
                 yield from self._answer(conversation, options)
         except HarkError:
@@ -164,14 +170,15 @@ class Transformers(Engine):
 
     def _load(self) -> Loaded:
         try:
-            import torch
+            import torch  # noqa: F401 - asked here, for a clear error
         except ImportError as error:
             raise MissingExtraError.of(f"The model {self.name}", "transformers") from error
         from hark.engines.transformers.generation import quiet
+        from hark.engines.transformers.placing import placed, placement
 
         with quiet():
-            loaded = self.family.load(self.folder, dtype="auto")
-        loaded.model.to(self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+            loaded = self.family.load(self.folder, **placement(self.loading))
+            placed(loaded.model, self.loading)
         return loaded
 
 
@@ -223,7 +230,7 @@ def read_config(folder: Path) -> Mapping[str, Any]:
 
 
 def _family(folder: Path, config: Mapping[str, Any]) -> Family:
-    family = family_of(config["model_type"])
+    family = family_of(config["model_type"], config.get("architectures"))
     if family is None:
         raise UnsupportedError(
             f"{folder} holds a model of the kind {config['model_type']!r}, which hark does not run.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from hark.errors import ModelBrokenError
+from hark.errors import ModelBrokenError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +24,16 @@ def merge(model: Any, folder: Path) -> None:
 
     Raises:
         ModelBrokenError: a file is missing, the adapter is of another kind, or fits no weight.
+        OptionError: the weights are quantized, so that nothing can be added to them.
     """
     import torch
     from safetensors.torch import load_file
 
+    if getattr(model, "is_quantized", False):
+        raise OptionError(
+            "This model cannot be quantized: its speech adapter is added to its weights when it is loaded.",
+            hint="Give --dtype bfloat16 instead.",
+        )
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         pieces = load_file(folder / WEIGHTS)
