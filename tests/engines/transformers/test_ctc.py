@@ -104,7 +104,7 @@ def test_options_of_generation_are_refused(folders: dict[str, Path], order: hark
 @pytest.mark.parametrize(
     ("name", "head"),
     [
-        ("wav2vec2", "Wav2Vec2ForSequenceClassification"),
+        ("wav2vec2", "Wav2Vec2ForXVector"),
         ("hubert", "HubertModel"),
         ("wav2vec2", "Wav2Vec2ForPreTraining"),
     ],

@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hark.engines.transformers.families.family import Family
 
 FAMILIES = {
@@ -32,10 +34,29 @@ FAMILIES = {
 }
 
 
-def family_of(model_type: str) -> Family | None:
-    """The family of a model type; None where there is none."""
-    if model_type not in FAMILIES:
+# The same encoders with a classification head; which head a folder has is told by the `architectures` of its config.
+CLASSIFIERS = {
+    "audio-spectrogram-transformer": ("classify", "AST"),
+    "data2vec-audio": ("classify", "Classifier"),
+    "hubert": ("classify", "Classifier"),
+    "sew": ("classify", "Classifier"),
+    "sew-d": ("classify", "Classifier"),
+    "unispeech": ("classify", "Classifier"),
+    "unispeech-sat": ("classify", "Classifier"),
+    "wav2vec2": ("classify", "Classifier"),
+    "wav2vec2-bert": ("classify", "Classifier"),
+    "wav2vec2-conformer": ("classify", "Classifier"),
+    "wavlm": ("classify", "Classifier"),
+    "whisper": ("classify", "WhisperEncoder"),
+}
+HEADS = ("ForSequenceClassification", "ForAudioClassification")
+
+
+def family_of(model_type: str, architectures: Sequence[str] | None = None) -> Family | None:
+    """The family of a model type, and of the head its config names; None where there is none."""
+    table = CLASSIFIERS if any(name.endswith(HEADS) for name in architectures or ()) else FAMILIES
+    if model_type not in table:
         return None
-    module, name = FAMILIES[model_type]
+    module, name = table[model_type]
     made: type[Family] = getattr(importlib.import_module(f"hark.engines.transformers.families.{module}"), name)
     return made()
