@@ -52,7 +52,7 @@ class Listener:
             audio: anything `Audio.of` takes, a list of such, a `Conversation`, or a list of chat messages.
             prompt: the question.
             system: a system prompt, where the model follows one.
-            options: fields of `hark.Options`, such as `task`, `language`, `max_new_tokens`.
+            options: fields of `hark.Options`, such as `task`, `language`, `max_new_tokens`, `schema`.
 
         Raises:
             AudioError: the audio cannot be used.
@@ -68,8 +68,19 @@ class Listener:
         return self.answer(_conversation(audio, prompt, system), **options)
 
     def answer(self, conversation: Conversation, **options: Any) -> Iterator[Delta]:
-        """Answer a conversation, step by step; everything else comes through here."""
-        return self.engine.generate(*prepared(self.engine.name, self.can, conversation, Options.of(**options)))
+        """Answer a conversation, step by step; everything else comes through here.
+
+        With a `schema` the steps come as usual, and the JSON is checked when they are over: then this raises, or the
+        last step holds its value as `data`.
+
+        Raises:
+            ModelError: the JSON broke off at a limit of tokens, or does not fit the schema.
+        """
+        wanted = Options.of(**options)
+        deltas = self.engine.generate(*prepared(self.engine.name, self.can, conversation, wanted))
+        if wanted.schema is None:
+            return deltas
+        return wanted.schema.checked(deltas, self.engine.name, wanted.max_new_tokens)
 
     def __call__(self, request: Any, **options: Any) -> Any:
         """Serve requests of Hugging Face's audio-text-to-text task, in exactly its schema.
@@ -195,7 +206,7 @@ def prepared(
 ) -> tuple[Conversation, Options]:
     """Put a task into words for a model that has no way of its own for it, and refuse what the model cannot do.
 
-    No prompt at all means transcribe.
+    No prompt at all means transcribe; a schema is always answered in words.
 
     Raises:
         UnsupportedError: it is beyond the model.
@@ -205,10 +216,10 @@ def prepared(
     from dataclasses import replace
 
     task = options.task
-    if task is None and not conversation.prompt.strip():
+    if task is None and options.schema is None and not conversation.prompt.strip():
         task = "transcribe"
     options = replace(options, task=task)
-    if task is not None and task not in can.tasks and can.free_prompt:
+    if task is not None and (task not in can.tasks or options.schema is not None) and can.free_prompt:
         if task not in TASKS:
             near = difflib.get_close_matches(task, TASKS, n=1)
             start = f"Did you mean {near[0]}? " if near else ""
@@ -216,4 +227,7 @@ def prepared(
         conversation = conversation.with_prompt(TASKS[task].prompt.format(language=options.to or "en"))
         options = replace(options, task=None, to=None)
     check(name, can, conversation, options)
+    if options.schema is not None:
+        gap = "\n\n" if conversation.prompt.strip() else ""
+        conversation = conversation.with_prompt(gap + options.schema.words)
     return conversation, options

@@ -28,6 +28,7 @@ EXAMPLE_VALUES = {
     "beams": 2,
     "seed": 1,
     "stop": ("a",),
+    "schema": {"type": "object"},
     "top": 3,
 }
 

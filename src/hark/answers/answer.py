@@ -72,7 +72,8 @@ class Answer:
     """A finished answer.
 
     `evidence` holds the stretches of the recording it rests on, with times in seconds, where the model gives them.
-    `data` holds the same answer as plain values (lists, dicts) where the task has a structured form.
+    `data` holds the same answer as plain values (lists, dicts) where the task has a structured form; with a `schema`,
+    the value of its JSON: an instance of the class that was given, or plain values where it was a JSON Schema.
     """
 
     text: str
@@ -109,5 +110,14 @@ class Answer:
             "notices": [notice.to_dict() for notice in self.notices],
             "evidence": [segment.to_dict() for segment in self.evidence],
         }
-        extra = {"language": self.language, "data": self.data}
+        extra = {"language": self.language, "data": _plain(self.data)}
         return values | {key: value for key, value in extra.items() if value is not None}
+
+
+def _plain(data: Any) -> Any:
+    """Plain values of whatever pydantic made."""
+    if data is None:
+        return None
+    from pydantic_core import to_jsonable_python
+
+    return to_jsonable_python(data)

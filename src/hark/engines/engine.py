@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from hark.answers.answer import Answer, Delta
+from hark.answers.schema import Schema
 from hark.errors import OptionError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Capabilities:
     Attributes:
         free_prompt: may be asked anything (False: only the `tasks`).
         tasks: tasks it has a way of its own for, by name (`transcribe`, `translate`, `summary`, ...).
-        options: fields of `Options` it honours; any other that is set is refused.
+        options: fields of `Options` it honours; any other that is set is refused. With `schema` it answers in JSON.
         max_seconds: the longest audio it hears at once (None: no limit); `too_long` says what happens beyond.
         languages: codes of the languages it knows (None: not known, or any).
         batch_exact: a batch gives the same answers as one at a time.
@@ -43,7 +44,6 @@ class Capabilities:
     languages: frozenset[str] | None = None
     batch_exact: bool = False
     streams: bool = False
-    schema: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, sets as sorted lists."""
@@ -59,6 +59,7 @@ class Options:
         language: code of the language spoken (`en`); to: code of the language wanted, for `translate`.
         timestamps: the finest times wanted of a transcript.
         temperature, top_p, max_new_tokens, beams, seed, stop: of text generation, as usual.
+        schema: what the JSON wanted must look like; `Options.of` takes all that `Schema.of` does.
         top: how many labels to give, for `classify`.
     """
 
@@ -72,6 +73,7 @@ class Options:
     beams: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] | None = None
+    schema: Schema | None = None
     top: int | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +81,8 @@ class Options:
             value = getattr(self, field.name)
             if value is not None and not _allowed(field.name, value):
                 raise OptionError(f"{field.name} cannot be {value!r}.", hint=_ALLOWED[field.name][1])
+        if self.stop and self.schema:
+            raise OptionError("stop cannot be used with a schema: it would break the JSON.", hint="Leave out one.")
 
     @classmethod
     def of(cls, **values: Any) -> Options:
@@ -94,6 +98,8 @@ class Options:
         stop = values.get("stop")
         if isinstance(stop, str | list):
             values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+        if values.get("schema") is not None:
+            values["schema"] = Schema.of(values["schema"])
         return cls(**values)
 
 
@@ -117,6 +123,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, tuple) and all(isinstance(item, str) and item for item in value),
         "It is text.",
     ),
+    "schema": (lambda value: isinstance(value, Schema), "Options.of and Schema.of make one of a class or a dict."),
     "top": _WHOLE,
 }
 
