@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # name of the family: module of this folder, function that writes the folder
 MAKERS = {
     "audioflamingo3": ("flamingo", "tiny_audioflamingo3"),
+    "gemma3n": ("gemma3n", "tiny_gemma3n"),
     "granite_speech": ("granite_speech", "tiny_granite_speech"),
     "hubert": ("ctc", "tiny_hubert"),
     "moonshine": ("moonshine", "tiny_moonshine"),

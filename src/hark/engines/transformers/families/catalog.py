@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "audioflamingo3": ("flamingo", "AudioFlamingo3"),
+    "gemma3n": ("gemma3n", "Gemma3n"),
     "granite_speech": ("granite_speech", "GraniteSpeech"),
     "hubert": ("ctc", "Hubert"),
     "moonshine": ("moonshine", "Moonshine"),

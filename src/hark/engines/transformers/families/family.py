@@ -94,12 +94,17 @@ class Family(ABC):
 
         return transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
 
-    def model(self, folder: Path, **how: Any) -> Any:
-        """Load the weights; one that is missing is an error, never a random number."""
+    def architecture(self) -> Any:
+        """The class that loads it."""
         import transformers
 
-        made = getattr(transformers, self.model_class)
-        model, found = made.from_pretrained(folder, local_files_only=True, output_loading_info=True, **how)
+        return getattr(transformers, self.model_class)
+
+    def model(self, folder: Path, **how: Any) -> Any:
+        """Load the weights; one that is missing is an error, never a random number."""
+        model, found = self.architecture().from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, **how
+        )
         missing = {name for name in found["missing_keys"] if name.rpartition(".")[2] not in TRAINING_ONLY}
         lacking = sorted({*missing, *(name for name, *_ in found["mismatched_keys"])})
         if lacking:
@@ -163,18 +168,30 @@ class ChatAudioLM(Family):
     transcription_prompt: ClassVar[str] = "Transcribe the speech word for word. Write nothing else."
 
     def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
-        """Fill the chat template; control tokens in a person's text stay text."""
+        """Fill the chat template; control tokens in a person's text stay text.
+
+        Raises:
+            UnsupportedError: the template knows no such order of turns.
+        """
+        from jinja2 import TemplateError
+
         del options
         messages = chat_messages(conversation, clips)
-        tensors = loaded.processor.apply_chat_template(
-            messages,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"text_kwargs": {"padding": True, "padding_side": "left"}},
-            sanitize_control_tokens=True,
-        )
+        try:
+            tensors = loaded.processor.apply_chat_template(
+                messages,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs={"text_kwargs": {"padding": True, "padding_side": "left"}},
+                sanitize_control_tokens=True,
+            )
+        except TemplateError as error:
+            raise UnsupportedError(
+                f"The chat template of the model takes no such conversation: {str(error).rstrip('.')}.",
+                hint="Questions and answers take turns; put what belongs together into one question.",
+            ) from error
         return Inputs(tensors)
 
     def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:

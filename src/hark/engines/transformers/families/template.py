@@ -1,0 +1,28 @@
+"""Whether a folder carries a chat template; a base model has none and is asked in plain words."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OF_ITS_OWN = ("chat_template.jinja", "chat_template.json")
+_AMONG_OTHERS = ("processor_config.json", "tokenizer_config.json")
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Is there a chat template in any of the files that transformers reads one from?"""
+    return any((folder / name).is_file() for name in _OF_ITS_OWN) or any(
+        read_json(folder / name).get("chat_template") for name in _AMONG_OTHERS
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object of a JSON file; empty where there is no such file, or no object in it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
