@@ -18,20 +18,23 @@ from hark.errors import OptionError
 from hark.tasks import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
-def load(model: str | None = None, **how: Any) -> Listener:
+def load(model: str | None = None, *, answer_with: str | None = None, **how: Any) -> Listener:
     """Load a model by name or folder and return what answers questions with it.
 
     Without a name it is the one in `HARK_MODEL`, else in the settings file, else `builtin`, the offline default.
     Nothing is downloaded unless `download=True`. Weights are read when they are first needed.
 
+    With `answer_with` (a folder of a text model, or a server's name) the model only transcribes, and that one answers.
+    Further keywords are fields of `hark.engines.loading.Loading`: `device`, `dtype`, `quantize` ...
+
     Raises:
         ModelNotFoundError: there is no such model on this machine.
         MissingExtraError: its packages are not installed.
     """
-    return Listener(open_engine(resolve(model or settings.current().model), **how))
+    return Listener(open_engine(resolve(model or settings.current().model, answer_with), **how))
 
 
 class Listener:

@@ -63,6 +63,7 @@ class Load:
 
     model: str | None
     download: bool
+    answer_with: str | None
     how: dict[str, Any]
 
 
@@ -72,6 +73,10 @@ def _option(name: str, about: str, default: bool | None = None) -> Any:
 
 _LOADING: dict[str, tuple[Any, Any]] = {
     "download": (bool, _option("--download", "Download the model if it is not on this machine.", default=False)),
+    "answer_with": (
+        str | None,
+        _option("--answer-with", "A text model (folder, or openai:NAME@URL) that answers from the transcript."),
+    ),
     "device": (str | None, _option("--device", "cpu, cuda, cuda:1, mps; else a GPU if there is one.")),
     "dtype": (str | None, _option("--dtype", f"Precision of the weights: {', '.join(DTYPES)}.")),
     "quantize": (str | None, _option("--quantize", f"{' or '.join(QUANTIZATIONS)}: less memory.")),
@@ -90,7 +95,8 @@ def with_model(command: Callable[..., None]) -> Callable[..., None]:
     def run(model: str | None, **values: Any) -> None:
         how = {name: values.pop(name) for name in _LOADING}
         download = how.pop("download")
-        command(load=Load(model, download, {name: value for name, value in how.items() if value}), **values)
+        writer = how.pop("answer_with")
+        command(load=Load(model, download, writer, {name: value for name, value in how.items() if value}), **values)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = inspect.signature(command, eval_str=True).parameters.values()

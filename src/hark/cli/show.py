@@ -209,7 +209,7 @@ def loaded(
     from hark.engines.engine import Options
     from hark.listener import Listener, prepared
 
-    found = resolve(load.model or settings.current().model)
+    found = resolve(load.model or settings.current().model, load.answer_with)
     if first:
         prepared(found.name, found.can, first[0], Options.of(**first[1]))
     with downloading(quiet=quiet or not load.download) as show:

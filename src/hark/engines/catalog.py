@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,10 @@ KINDS = {
     "echo": ("hark.engines.echo", "Echo"),
     "faster-whisper": ("hark.engines.faster_whisper", "FasterWhisper"),
     "transformers": ("hark.engines.transformers.engine", "Transformers"),
+    "text": ("hark.engines.transformers.engine", "TextModel"),
     "openai": ("hark.engines.openai_server", "OpenAIServer"),
 }
-_WEIGHTED = frozenset({"faster-whisper", "transformers"})
+_WEIGHTED = frozenset({"faster-whisper", "transformers", "text"})
 _REMOTE = frozenset({"openai"})
 
 
@@ -40,12 +41,14 @@ class Model:
         kind: a key of `KINDS`.
         folder: where its weights lie; None where there are none, or not yet.
         can: what it can do.
+        writer: the text model that answers from its transcripts, where one was chosen.
     """
 
     name: str
     kind: str
     folder: Path | None
     can: Capabilities
+    writer: Model | None = None
 
     @property
     def ready(self) -> bool:
@@ -64,14 +67,21 @@ class Model:
         return "" if self.ready else f"hark models download {self.name}"
 
 
-def resolve(name: str | os.PathLike[str]) -> Model:
+def resolve(name: str | os.PathLike[str], answer_with: str | os.PathLike[str] | None = None) -> Model:
     """Find the model of a name: a kind, a size of Whisper, a folder (also one in the folder of models), or a server's.
+
+    With `answer_with`, a folder of a text model or a server's name, it hears, and that model answers.
 
     Raises:
         ModelNotFoundError: there is no such model; the hint names what comes closest.
         ModelBrokenError: the folder lacks a file.
         UnsupportedError: the folder holds a kind of model that this version does not run.
     """
+    if answer_with is not None:
+        from hark.engines.cascade import joined
+
+        hears, writes = resolve(name), _writer(os.fspath(answer_with))
+        return replace(hears, can=joined(hears.can, writes.can), writer=writes)
     if not isinstance(name, str | os.PathLike):
         raise _unknown(str(name))
     name = os.fspath(name)
@@ -101,13 +111,21 @@ def open_engine(model: Model, *, download: bool = False, progress: models.Progre
         model: what `resolve` gave.
         download: fetch the weights if they are not here.
         progress: called with bytes so far and bytes in all while weights are fetched.
-        how: fields of `Loading`, such as `device`, `dtype`, `quantize`.
+        how: fields of `Loading`, such as `device`, `dtype`, `quantize`; of the text model
+            where one was chosen that has weights.
 
     Raises:
         OptionError: the model cannot be loaded so.
         ModelNotFoundError: the weights are not here, and were not to be fetched.
         FetchError, OutputError: they could not be fetched, or not be written.
     """
+    if model.writer:
+        from hark.engines.cascade import Cascade
+
+        local = model.writer.kind in _WEIGHTED
+        hears = replace(model, writer=None)
+        heard = open_engine(hears, download=download, progress=progress, **({} if local else how))
+        return Cascade(heard, open_engine(model.writer, **(how if local else {})))
     made: Any = _class(model.kind)
     engine: Engine
     loading = Loading.of(**how)
@@ -159,6 +177,19 @@ def _of_server(name: str) -> Model:
     parsed(name)
     kind = name.partition(":")[0]
     return Model(name, kind, None, _class(kind).can)
+
+
+def _writer(name: str) -> Model:
+    """The text model of a name: a server's, or a folder of transformers weights."""
+    if name.partition(":")[0] in _REMOTE:
+        return _of_server(name)
+    for path in (Path(os.path.expanduser(name)), settings.current().models / name):
+        if os.path.isdir(path):
+            return Model(name, "text", path, _capabilities("text", name, path))
+    raise ModelNotFoundError(
+        f"There is no text model {name!r} on this machine.",
+        hint="Name the folder of a text model of transformers, or openai:NAME@http://host:port/v1.",
+    )
 
 
 def _of_size(size: str, *, here: bool = True) -> Model:
