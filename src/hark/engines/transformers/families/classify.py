@@ -83,10 +83,12 @@ class Classifier(Family):
 
     def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
         """Not asked anything: its capabilities say so, and `check` refuses before this is reached."""
+        del loaded, conversation, clips, options
         raise UnsupportedError("This model gives labels, and answers nothing.", hint="hark classify asks for them.")
 
     def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
         """Writes nothing down: its capabilities say so, and `check` refuses before this is reached."""
+        del loaded, samples, options
         raise UnsupportedError("This model gives labels, and writes nothing.", hint="hark classify asks for them.")
 
 
@@ -100,8 +102,8 @@ class AST(Classifier):
 
     def most_samples(self, loaded: Loaded) -> int:
         """Its frames are 160 samples apart, or 10 ms where torchaudio makes them."""
-        frames: int = loaded.processor.max_length
-        return frames * min(AST_HOP, loaded.processor.sampling_rate // 100)
+        most: int = loaded.processor.max_length * min(AST_HOP, loaded.processor.sampling_rate // 100)
+        return most
 
 
 class WhisperEncoder(Classifier):
