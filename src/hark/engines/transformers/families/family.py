@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hark.engines.transformers.grammar import Grammars
 from hark.errors import ModelBrokenError, OptionError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 RATE = 16000
 GENERATION = frozenset(
-    {"temperature", "top_p", "max_new_tokens", "beams", "seed", "stop"}
+    {"temperature", "top_p", "max_new_tokens", "beams", "seed", "stop", "schema"}
 )  # options of every `generate`
+TRANSCRIBING = GENERATION - {"schema"}  # those of models that write down, and are asked nothing
 TRAINING_ONLY = frozenset({"masked_spec_embed"})  # weights that published checkpoints lack, and hearing does not use
 
 
@@ -34,6 +36,7 @@ class Loaded:
     processor: Any
     model: Any
     lock: Any = field(default_factory=threading.Lock)
+    grammars: Grammars = field(default_factory=Grammars)
 
 
 @dataclass(frozen=True, slots=True)
