@@ -58,7 +58,7 @@ def generate(family: Family, loaded: Loaded, inputs: Inputs, options: Options, c
     limit = min(most for most in limits if most)
     wanted = threading.Event()
     tokens = _Tokens(skip_first=ids is not None or not family.echoes_prompt)
-    keywords = _keywords(options, limit, wanted)
+    keywords = _keywords(options, limit, wanted) | grammar(family, loaded, options)
     if (options.beams or 1) == 1:
         keywords["streamer"] = tokens
     thread = threading.Thread(target=_work, args=(family, loaded, inputs, keywords, tokens, options), daemon=True)
@@ -170,3 +170,17 @@ def _keywords(options: Options, limit: int, wanted: threading.Event) -> dict[str
     if options.beams is not None:
         found["num_beams"] = options.beams
     return found
+
+
+def grammar(family: Family, loaded: Loaded, options: Options) -> dict[str, Any]:
+    """What keeps `generate` to the schema that is asked for, for one call of it with any number of rows; else nothing.
+
+    Raises:
+        OptionError: the schema cannot be enforced.
+    """
+    if options.schema is None:
+        return {}
+    ends = loaded.model.generation_config.eos_token_id
+    ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
+    held = loaded.grammars.processor(options.schema, family.tokenizer(loaded), ends)
+    return {"logits_processor": [held]}
