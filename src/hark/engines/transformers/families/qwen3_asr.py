@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import TRANSCRIBING, Inputs, Loaded, Transcriber
 from hark.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Qwen3ASR(Transcriber):
         self.refuse_other_heads(config, folder)
         return Capabilities(
             free_prompt=False,
-            options=GENERATION - {"stop"} | {"language"},
+            options=TRANSCRIBING - {"stop"} | {"language"},
             system_prompt=True,
             timestamps="segment",
             languages=LANGUAGES,

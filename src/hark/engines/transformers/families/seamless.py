@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hark.answers.answer import Notice
 from hark.engines.engine import Capabilities, Options
-from hark.engines.transformers.families.family import GENERATION, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import TRANSCRIBING, Inputs, Loaded, Transcriber
 from hark.errors import ModelBrokenError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Seamless(Transcriber):
         return Capabilities(
             free_prompt=False,
             tasks=frozenset({"transcribe", "translate"}),
-            options=GENERATION | {"language", "to"},
+            options=TRANSCRIBING | {"language", "to"},
             timestamps="segment",
             languages=_languages(folder),
             batch_exact=True,

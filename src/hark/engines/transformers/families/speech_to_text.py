@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.engine import Capabilities, Options
-from hark.engines.transformers.families.family import GENERATION, Loaded, Transcriber
+from hark.engines.transformers.families.family import TRANSCRIBING, Loaded, Transcriber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class SpeechToText(Transcriber):
         return Capabilities(
             free_prompt=False,
             tasks=frozenset({"translate"} if languages else {"transcribe"}),
-            options=GENERATION | ({"to"} if languages else set()),
+            options=TRANSCRIBING | ({"to"} if languages else set()),
             max_seconds=min(60.0, positions / 100),
             timestamps="segment",
             languages=languages,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, Transcriber
+from hark.engines.transformers.families.family import TRANSCRIBING, Transcriber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class SpeechT5(Transcriber):
         self.refuse_other_heads(config, folder)
         return Capabilities(
             free_prompt=False,
-            options=GENERATION,
+            options=TRANSCRIBING,
             max_seconds=20.0,
             timestamps="segment",
             batch_exact=True,

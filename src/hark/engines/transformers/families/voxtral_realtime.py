@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import TRANSCRIBING, Inputs, Loaded, Transcriber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class VoxtralRealtime(Transcriber):
         del config, folder
         return Capabilities(
             free_prompt=False,
-            options=GENERATION - {"beams"},
+            options=TRANSCRIBING - {"beams"},
             timestamps="segment",
             batch_exact=True,
             streams=True,

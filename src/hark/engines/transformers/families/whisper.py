@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.engine import Capabilities, Options
-from hark.engines.transformers.families.family import GENERATION, RATE, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import TRANSCRIBING, RATE, Inputs, Loaded, Transcriber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Whisper(Transcriber):
         return Capabilities(
             free_prompt=False,
             tasks=frozenset({"transcribe", "translate"} if languages else {"transcribe"}),
-            options=GENERATION | {"language"} | ({"to"} if languages else set()),
+            options=TRANSCRIBING | {"language"} | ({"to"} if languages else set()),
             max_seconds=30.0,
             timestamps="segment",
             languages=languages or frozenset({"en"}),
