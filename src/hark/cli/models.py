@@ -9,7 +9,7 @@ import typer
 from hark.cli import options as o
 from hark.cli.show import console, downloading, out, out_json, reporting
 from hark.engines import catalog, models
-from hark.engines.transformers.families.catalog import FAMILIES
+from hark.engines.transformers.families.catalog import CLASSIFIERS, FAMILIES
 
 if TYPE_CHECKING:
     from hark.engines.engine import Capabilities
@@ -31,6 +31,7 @@ def list_models(context: typer.Context, as_json: o.Json = False) -> None:
         if any(not model.ready for model in found):
             out("\nWeights that are not here: hark models download NAME")
         out(f"Folders of transformers models can be named too; families: {', '.join(sorted(FAMILIES))}")
+        out(f"With a classification head, for hark classify: {', '.join(sorted(CLASSIFIERS))}")
 
 
 def _table(found: list[catalog.Model]) -> str:

@@ -61,7 +61,7 @@ def refuse(listener: Listener, clip: Audio, labels: Sequence[str] | None, top: i
     if not can.free_prompt or "schema" not in can.options:
         raise UnsupportedError(
             f"{name} cannot choose among given labels.",
-            hint=f"Use an audio-language model such as Qwen2-Audio or Voxtral, or leave the labels out and use {CLASSIFIERS}.",
+            hint=f"Use an audio-language model such as Voxtral; or leave the labels out and use {CLASSIFIERS}.",
         )
     if top is not None:
         raise OptionError("A model that is asked chooses one label, and gives no scores.", hint="Leave out top.")
