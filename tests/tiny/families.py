@@ -22,6 +22,7 @@ MAKERS = {
     "qwen2_5_omni": ("qwen2_5_omni", "tiny_qwen2_5_omni"),
     "qwen2_5_omni_thinker": ("qwen2_5_omni", "tiny_qwen2_5_omni_thinker"),
     "qwen2_audio": ("qwen2_audio", "tiny_qwen2_audio"),
+    "qwen2_audio_base": ("qwen2_audio", "tiny_qwen2_audio_base"),
     "qwen3_asr": ("qwen3_asr", "tiny_qwen3_asr"),
     "seamless_m4t": ("seamless", "tiny_seamless_m4t"),
     "seamless_m4t_v2": ("seamless", "tiny_seamless_m4t_v2"),

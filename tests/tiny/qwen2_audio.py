@@ -1,4 +1,4 @@
-"""A tiny random Qwen2-Audio."""
+"""A tiny random Qwen2-Audio, and one that is a base model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def tiny_qwen2_audio(folder: Path, seed: int = 0) -> Path:
+def tiny_qwen2_audio_base(folder: Path, seed: int = 0) -> Path:
+    """Write the folder of a base model, which knows no turns: its texts end with `<|endoftext|>` alone."""
+    tiny_qwen2_audio(folder, seed, end="<|endoftext|>")
+    (folder / "chat_template.jinja").unlink()  # not among the published files: the library has one in its code
+    return folder
+
+
+def tiny_qwen2_audio(folder: Path, seed: int = 0, *, end: str = "<|im_end|>") -> Path:
     """Write the folder."""
     import torch
     from transformers import (
@@ -41,5 +48,6 @@ def tiny_qwen2_audio(folder: Path, seed: int = 0) -> Path:
         initializer_range=SPREAD, eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id,
     )  # fmt: skip
     model = Qwen2AudioForConditionalGeneration(config)
+    model.generation_config.eos_token_id = words.convert_tokens_to_ids(end)
     model.generation_config.max_new_tokens = 40  # random weights never end a text, and long ones take long
     return saved(folder, model, Qwen2AudioProcessor(WhisperFeatureExtractor(feature_size=128), words))

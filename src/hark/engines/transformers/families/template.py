@@ -26,3 +26,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def ends_with(folder: Path, ends: int | list[int], token: str) -> bool:
+    """Is a special token, told from the files of the tokenizer, among the ids that end a text?"""
+    named = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder") or {
+        added["id"]: added for added in read_json(folder / "tokenizer.json").get("added_tokens", ())
+    }
+    ids = {int(number) for number, added in named.items() if added["content"] == token}
+    return bool(ids & set(ends if isinstance(ends, list) else [ends]))
