@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.engine import Capabilities, Options
-from hark.engines.transformers.families.family import TRANSCRIBING, RATE, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import RATE, TRANSCRIBING, Inputs, Loaded, Transcriber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,9 @@ class Moonshine(Transcriber):
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Transcripts in the one language it learned."""
         del config, folder
-        return Capabilities(free_prompt=False, options=TRANSCRIBING, timestamps="segment", batch_exact=True, streams=True)
+        return Capabilities(
+            free_prompt=False, options=TRANSCRIBING, timestamps="segment", batch_exact=True, streams=True
+        )
 
     def most_tokens(self, loaded: Loaded, inputs: Inputs, options: Options) -> int | None:
         """In proportion to the seconds heard, unless a person sets it."""

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.engine import Capabilities, Options
-from hark.engines.transformers.families.family import TRANSCRIBING, RATE, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import RATE, TRANSCRIBING, Inputs, Loaded, Transcriber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
