@@ -12,6 +12,7 @@ from typing import Any
 from hark.errors import SettingsError
 
 _TRUE = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_MAY_BE_ZERO = frozenset({"cache_mb"})
 
 _HINTS: dict[type, str] = {
     bool: "It is true or false.",
@@ -46,6 +47,7 @@ class Settings:
         fetch: may URLs be fetched at all?
         fetch_private: `host` or `host:port` names that may be fetched although they are private.
         fetch_max_bytes, fetch_seconds: the largest download, and how long it may take in all.
+        cache_mb: MiB in which each model keeps what it heard, for further questions; 0 keeps nothing.
     """
 
     model: str = "builtin"
@@ -56,6 +58,7 @@ class Settings:
     fetch_private: tuple[str, ...] = ()
     fetch_max_bytes: int = 2**30
     fetch_seconds: float = 600.0
+    cache_mb: int = 1024
 
 
 def current() -> Settings:
@@ -97,11 +100,16 @@ def _over(settings: Settings, values: dict[str, Any], where: str) -> Settings:
             known = ", ".join(f.name for f in fields(Settings))
             raise SettingsError(f"There is no setting {name!r} ({where}).", hint=f"Settings are {known}.")
         try:
-            changes[name] = _value(value, getattr(settings, name))
+            changes[name] = 0 if _is_zero(name, value) else _value(value, getattr(settings, name))
         except (AttributeError, TypeError, ValueError, KeyError, RuntimeError) as error:
             hint = next(hint for kind, hint in _HINTS.items() if isinstance(getattr(settings, name), kind))
             raise SettingsError(f"The setting {name} cannot be {value!r} ({where}).", hint=hint) from error
     return replace(settings, **changes)
+
+
+def _is_zero(name: str, value: Any) -> bool:
+    """Is it the 0 that a setting may be?"""
+    return name in _MAY_BE_ZERO and not isinstance(value, bool) and str(value) == "0"
 
 
 def _value(value: Any, default: Any) -> Any:

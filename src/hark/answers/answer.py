@@ -39,11 +39,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer took: seconds of audio heard, tokens in and out where the model counts them."""
+    """What an answer took: seconds of audio heard, tokens in and out where the model counts them.
+
+    `cached_clips` of its clips were not heard again but known from before, and `cached_tokens` of `input_tokens` were
+    not worked through again; both are None where a model keeps nothing.
+    """
 
     audio_seconds: float = 0.0
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_clips: int | None = None
+    cached_tokens: int | None = None
 
     def to_dict(self) -> dict[str, float | int]:
         """Plain values for JSON; counts the model does not make are left out."""

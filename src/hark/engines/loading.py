@@ -24,6 +24,7 @@ class Loading:
         quantize: `int8` or `int4`, to fit a model into less memory.
         device_map: `auto` spreads a model that is larger than one GPU over all there are.
         trust_remote_code: run the Python code that comes in the model's folder, at your own risk.
+        cache_mb: MiB in which what was heard is kept for further questions; 0 keeps nothing, None is the setting.
     """
 
     device: str = "auto"
@@ -31,6 +32,7 @@ class Loading:
     quantize: str | None = None
     device_map: str | None = None
     trust_remote_code: bool = False
+    cache_mb: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
@@ -43,6 +45,9 @@ class Loading:
             raise OptionError(f"device_map cannot be {self.device_map!r}.", hint="It is auto, or not given.")
         if self.device_map and self.device != "auto":
             raise OptionError("device and device_map contradict each other.", hint="Give one of them.")
+        kept = self.cache_mb
+        if kept is not None and (isinstance(kept, bool) or not isinstance(kept, int) or kept < 0):
+            raise OptionError(f"cache_mb cannot be {kept!r}.", hint="It is a whole number of MiB, 0 to keep nothing.")
 
     @classmethod
     def of(cls, **values: Any) -> Loading:

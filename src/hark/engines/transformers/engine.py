@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hark import settings
 from hark.answers.answer import Delta, Notice, Usage
 from hark.answers.transcript import Segment
 from hark.engines.engine import Capabilities, Engine, Options
@@ -17,7 +19,7 @@ from hark.engines.transformers.families.classify import Classifier
 from hark.errors import HarkError, MissingExtraError, ModelBrokenError, ModelError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from hark.conversation.conversation import Conversation
     from hark.engines.transformers.families.family import Family, Inputs, Loaded
     from hark.engines.transformers.generation import Counted
+    from hark.engines.transformers.reuse import Heard, Reuse
 
 RATE = 16000
 _DEFAULT = Loading()
@@ -41,6 +44,7 @@ class Transformers(Engine):
         self.family = _family(folder, config)
         self.can = self.family.capabilities(config, folder)
         self._loaded: Loaded | None = None
+        self._reuse: Reuse | None = None
         self._loading = threading.Lock()
 
     @staticmethod
@@ -78,9 +82,9 @@ class Transformers(Engine):
             raise ModelError(f"{self.name} failed: {str(error).splitlines()[0] if str(error) else error!r}.") from error
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Let go of the weights, and of what was heard with them."""
         with self._loading:
-            self._loaded = None
+            self._loaded = self._reuse = None
 
     def _answer(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
         from hark.engines.transformers.generation import Counted
@@ -89,11 +93,27 @@ class Transformers(Engine):
         seconds = sum(len(clip) for clip in clips) / RATE
         yield Delta(notices=tuple(notice for clip in conversation.clips for notice in clip.notices), heard=seconds)
         counted = Counted()
-        inputs = self.family.ask(self.loaded(), conversation, [self._filled(clip) for clip in clips], options)
+        loaded, reuse = self._ready()
+        filled = [self._filled(clip) for clip in clips]
+        inputs = self.family.ask(loaded, conversation, filled, options)
         yield Delta(notices=inputs.notices)
-        for text in self._texts(inputs, options, counted):
+        run = partial(reuse.run, self.family, self._heard(loaded, conversation, filled, options), counted)
+        for text in self._texts(inputs, options, counted, run):
             yield Delta(text)
-        yield from _summed(seconds, counted, options)
+        yield from _summed(seconds, counted, options, remembers=True)
+
+    def _heard(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Heard:
+        """What tells the clips of a request from others."""
+        from hark.conversation.conversation import Conversation as Said
+        from hark.engines.transformers.memory import digest
+        from hark.engines.transformers.reuse import Heard
+
+        def rest(count: int) -> Mapping[str, Any]:
+            asked = Said.ask(conversation.clips[count:], conversation.prompt or "?")
+            inputs = self._cast(loaded, self.family.ask(loaded, asked, clips[count:], options))
+            return inputs.tensors  # type: ignore[no-any-return]
+
+        return Heard(tuple(map(digest, clips)), rest, separable=self.can.batch_exact)
 
     def _write_down(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
         from hark.audio.windows import windows
@@ -125,7 +145,7 @@ class Transformers(Engine):
         """What is said in a window, in the clock of the recording."""
         from hark.engines.transformers.generation import at_once
 
-        timed = at_once(self.family, self.loaded(), self._cast(inputs))
+        timed = at_once(self.family, self.loaded(), self._cast(self.loaded(), inputs))
         language = options.to if options.task == "translate" else options.language
         if timed is not None:
             return _placed(timed, window, language)
@@ -134,15 +154,17 @@ class Transformers(Engine):
         whole, told = self.family.transcript(self.loaded(), counted.text)
         return Segment(whole, window.start, window.end, language=language or told)
 
-    def _texts(self, inputs: Inputs, options: Options, counted: Counted) -> Iterator[str]:
+    def _texts(
+        self, inputs: Inputs, options: Options, counted: Counted, run: Callable[..., Any] | None = None
+    ) -> Iterator[str]:
         from hark.engines.transformers.generation import generate
 
-        yield from generate(self.family, self.loaded(), self._cast(inputs), options, counted)
+        loaded = self.loaded()
+        yield from generate(self.family, loaded, self._cast(loaded, inputs), options, counted, run)
 
-    def _cast(self, inputs: Inputs) -> Inputs:
+    def _cast(self, loaded: Loaded, inputs: Inputs) -> Inputs:
         """Inputs where the model is, in its precision."""
-        model = self.loaded().model
-        return replace(inputs, tensors=inputs.tensors.to(model.device, dtype=model.dtype))
+        return replace(inputs, tensors=inputs.tensors.to(loaded.model.device, dtype=loaded.model.dtype))
 
     def _samples(self, clip: Audio) -> NDArray[Any]:
         """A clip in full, refused where it is longer than the model hears."""
@@ -163,10 +185,18 @@ class Transformers(Engine):
 
     def loaded(self) -> Loaded:
         """The processor and the model, read from the folder the first time."""
+        return self._ready()[0]
+
+    def _ready(self) -> tuple[Loaded, Reuse]:
+        """The loaded model and what it remembers."""
+        from hark.engines.transformers.reuse import Reuse
+
         with self._loading:
-            if self._loaded is None:
+            if self._loaded is None or self._reuse is None:
                 self._loaded = self._load()
-            return self._loaded
+                kept = self.loading.cache_mb
+                self._reuse = Reuse(self._loaded, settings.current().cache_mb if kept is None else kept)
+            return self._loaded, self._reuse
 
     def _load(self) -> Loaded:
         try:
@@ -206,8 +236,10 @@ def _placed(timed: Segment, window: Window, language: str | None) -> Segment:
     return replace(timed, start=window.start, end=window.end, words=words, language=language)
 
 
-def _summed(seconds: float, counted: Counted, options: Options) -> Iterator[Delta]:
+def _summed(seconds: float, counted: Counted, options: Options, *, remembers: bool = False) -> Iterator[Delta]:
     usage = Usage(seconds, counted.input_tokens or None, counted.output_tokens or None)
+    if remembers:
+        usage = replace(usage, cached_clips=counted.cached_clips, cached_tokens=counted.cached_tokens)
     notices = (Notice("limit", "The text broke off at the limit of tokens."),) if counted.cut else ()
     yield Delta(usage=usage, notices=notices, language=options.to or options.language)
 

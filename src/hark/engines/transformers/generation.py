@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import queue
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hark.answers.transcript import Segment
     from hark.engines.engine import Options
@@ -26,6 +27,8 @@ class Counted:
     output_tokens: int = 0
     cut: bool = False  # ended by the limit on tokens, not by the model
     text: str = ""  # the last text in full: Whisper takes some of what it streamed back
+    cached_tokens: int = 0  # of the input tokens, those not worked through again
+    cached_clips: int = 0  # clips that were not heard again
 
 
 class _Tokens:
@@ -45,8 +48,17 @@ class _Tokens:
         """`generate` is over; the thread says so itself, failures included."""
 
 
-def generate(family: Family, loaded: Loaded, inputs: Inputs, options: Options, counted: Counted) -> Iterator[str]:
+def generate(
+    family: Family,
+    loaded: Loaded,
+    inputs: Inputs,
+    options: Options,
+    counted: Counted,
+    run: Callable[..., Any] | None = None,
+) -> Iterator[str]:
     """Pieces of text as they are generated; closing the iterator stops the model within a token.
+
+    `run` takes the place of `family.run`.
 
     Raises:
         Exception: whatever the model raises, in the caller's thread.
@@ -61,7 +73,8 @@ def generate(family: Family, loaded: Loaded, inputs: Inputs, options: Options, c
     keywords = _keywords(options, limit, wanted) | grammar(family, loaded, options)
     if (options.beams or 1) == 1:
         keywords["streamer"] = tokens
-    thread = threading.Thread(target=_work, args=(family, loaded, inputs, keywords, tokens, options), daemon=True)
+    work = (family, loaded, inputs, keywords, tokens, options, run or family.run)
+    thread = threading.Thread(target=_work, args=work, daemon=True)
     thread.start()
     try:
         yield from _texts(family, loaded, tokens, options, limit, counted)
@@ -71,15 +84,21 @@ def generate(family: Family, loaded: Loaded, inputs: Inputs, options: Options, c
 
 
 def _work(
-    family: Family, loaded: Loaded, inputs: Inputs, keywords: dict[str, Any], tokens: _Tokens, options: Options
+    family: Family,
+    loaded: Loaded,
+    inputs: Inputs,
+    keywords: dict[str, Any],
+    tokens: _Tokens,
+    options: Options,
+    run: Callable[..., Any],
 ) -> None:
     import torch
 
     try:
-        with loaded.lock, quiet(), torch.inference_mode():
+        with loaded.lock, quiet(), last_logits(loaded.model), torch.inference_mode():
             if options.seed is not None:
                 torch.manual_seed(options.seed)
-            ids = family.run(loaded, inputs, **keywords)[0]
+            ids = run(loaded, inputs, **keywords)[0]
         prompt = inputs.tensors["input_ids"].shape[-1] if family.echoes_prompt and "input_ids" in inputs.tensors else 0
         tokens.queue.put(("done", ids[prompt:].tolist()))
     except BaseException as error:  # noqa: BLE001 - raised again where the text is read
@@ -108,6 +127,20 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def last_logits(model: Any) -> Iterator[None]:
+    """Choose the next token alone: some models score the whole vocabulary after each token of the prompt as well."""
+    head = None if model.config.is_encoder_decoder else model.get_output_embeddings()
+    if head is None or "logits_to_keep" in inspect.signature(model.forward).parameters:
+        yield
+        return
+    handle = head.register_forward_pre_hook(lambda _, states: (states[0][:, -1:],) if states[0].ndim == 3 else None)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _texts(

@@ -56,12 +56,14 @@ class Family(ABC):
         shortest_seconds: shorter audio is filled up with silence to this length.
         echoes_prompt: whether `generate` gives the prompt's tokens back before its own.
         target_positions: the field of the config that says how many tokens the decoder has positions for.
+        encoder: the path of the module that hears; what it gave for a clip is kept (see `reuse.py`).
     """
 
     model_class: ClassVar[str]
     shortest_seconds: ClassVar[float] = 0.1
     echoes_prompt: ClassVar[bool] = True
     target_positions: ClassVar[str] = "max_target_positions"
+    encoder: ClassVar[str | None] = None
 
     @abstractmethod
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
@@ -169,6 +171,7 @@ class ChatAudioLM(Family):
     """A language model that hears: asked through its chat template, with arrays of samples in the messages."""
 
     transcription_prompt: ClassVar[str] = "Transcribe the speech word for word. Write nothing else."
+    encoder = "model.audio_tower"
 
     def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
         """Fill the chat template; control tokens in a person's text stay text.

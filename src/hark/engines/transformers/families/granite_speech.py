@@ -22,6 +22,7 @@ class GraniteSpeech(ChatAudioLM):
 
     model_class = "GraniteSpeechForConditionalGeneration"
     transcription_prompt = "can you transcribe the speech into a written format?"
+    encoder = "model.encoder"
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question, several clips and turns; the limit is the room for tokens."""

@@ -23,6 +23,7 @@ class Phi4Multimodal(ChatAudioLM):
 
     model_class = "Phi4MultimodalForCausalLM"
     transcription_prompt = "Transcribe the audio clip into text."
+    encoder = "model.embed_tokens_extend.audio_embed.encoder"
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question, several clips and turns; clips of a batch change each other's features a little."""

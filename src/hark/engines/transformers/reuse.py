@@ -1,0 +1,228 @@
+"""One hearing, many questions: each clip is encoded once, and of a prompt only what is new is worked through.
+
+A prompt's keys and values (its KV cache) depend on nothing but the tokens and clips before them, so that those of an
+earlier request hold for the longest prefix that both share. What an encoder gave for a clip is kept beside them, for
+prompts that share no prefix, such as under another system prompt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hark.engines.transformers.memory import Memory, remember_features, remembered, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hark.engines.transformers.families.family import Family, Inputs, Loaded
+    from hark.engines.transformers.generation import Counted
+
+TEXT_KEYS = frozenset({"input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"})  # one for each token
+SHARED = 0.75  # of a kept prompt's tokens in a longer one, from which on the longer takes its place
+LENGTH_DEPENDENT = frozenset({"longrope", "dynamic"})  # rotary embeddings that change beyond a length
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The clips of a request: their digests, and how to make the tensors of all but the first `n`."""
+
+    clips: tuple[str, ...]
+    rest: Callable[[int], Mapping[str, Any]]
+    separable: bool  # does each clip give the same when it is encoded alone?
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The tokens of a request, those of audio named after the clips; `spans` are where clips begin and end."""
+
+    keys: list[Any]
+    spans: list[tuple[int, int]]
+    clips: int
+
+    @classmethod
+    def of(cls, ids: list[int], audio_token: int | None, heard: Heard) -> Prompt:
+        """Tell which tokens belong to which clip, and hold all for one where that cannot be told."""
+        places = [place for place, token in enumerate(ids) if token == audio_token]
+        starts = [place for place in places if place == 0 or ids[place - 1] != audio_token]
+        ends = [place + 1 for place in places if place + 1 == len(ids) or ids[place + 1] != audio_token]
+        spans = list(zip(starts, ends, strict=True))
+        names = list(heard.clips)
+        if places and not (heard.separable and len(spans) == len(names)):
+            spans, names = [(places[0], places[-1] + 1)], ["+".join(names)]
+        keys: list[Any] = list(ids)
+        for (start, end), name in zip(spans, names, strict=False):
+            keys[start:end] = [name if token == audio_token else token for token in ids[start:end]]
+        return cls(keys, spans, len(heard.clips))
+
+    def covered(self, length: int) -> tuple[int, int]:
+        """How many clips a prefix of this length holds, and the length without a clip that it holds in part."""
+        whole = sum(end <= length for _, end in self.spans)
+        partly = [start for start, end in self.spans if start < length < end]
+        clips = self.clips if whole and whole == len(self.spans) else whole if len(self.spans) == self.clips else 0
+        return clips, min([length, *partly])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefix:
+    """The keys and values of a prompt and its answer."""
+
+    keys: list[Any]
+    cache: Any
+
+    def common(self, keys: list[Any]) -> int:
+        """How many tokens it shares with the beginning of others."""
+        pairs = enumerate(zip(self.keys, keys, strict=False))
+        return next((place for place, (one, other) in pairs if one != other), min(len(self.keys), len(keys)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Where a request can begin: a cache of its own, the tokens and clips in it, and what it was taken from."""
+
+    cache: Any
+    tokens: int = 0
+    clips: int = 0
+    source: Any = None
+
+
+class Reuse:
+    """What one loaded model remembers; used by one generation at a time, under the model's lock."""
+
+    def __init__(self, loaded: Loaded, megabytes: int) -> None:
+        self.memory = Memory(megabytes * 2**20)
+        self._numbers = itertools.count()
+        if megabytes:
+            remember_features(loaded.processor, self.memory)
+
+    def run(
+        self, family: Family, heard: Heard, counted: Counted, loaded: Loaded, inputs: Inputs, **keywords: Any
+    ) -> Any:
+        """Generate token ids (1, n) like `family.run`, with as little work as what is remembered allows."""
+        prompt = Prompt.of(inputs.tensors["input_ids"][0].tolist(), audio_token(loaded), heard)
+        start = self._start(loaded, inputs, prompt) if self._plain(loaded, inputs, prompt, keywords) else Start(None)
+        tensors = self._tensors(inputs, heard, start.clips)
+        given = {} if start.cache is None else {"past_key_values": start.cache}
+        if start.tokens:
+            _straighten(loaded.model)
+        with self._hearing(family, loaded, heard.clips[start.clips :], counted):
+            ids = family.run(loaded, replace(inputs, tensors=tensors), **given, **keywords)
+        counted.cached_tokens += start.tokens
+        counted.cached_clips += start.clips
+        if start.cache is not None:
+            self._keep(loaded, prompt.keys + ids[0, len(prompt.keys) :].tolist(), start)
+        return ids
+
+    @contextlib.contextmanager
+    def _hearing(self, family: Family, loaded: Loaded, clips: tuple[str, ...], counted: Counted) -> Iterator[None]:
+        """Keep what the encoder gives for clips, and count those it need not hear again."""
+        module = _submodule(loaded.model, family.encoder) if self.memory.limit else None
+        with remembered(module, clips, self.memory) as encoding:
+            yield
+        counted.cached_clips += len(clips) if encoding.remembered else 0
+
+    def _plain(self, loaded: Loaded, inputs: Inputs, prompt: Prompt, keywords: Mapping[str, Any]) -> bool:
+        """Can keys and values be kept? Not of beams, nor in a cache of the model's own kind."""
+        wished = loaded.model.generation_config
+        return (
+            self.memory.limit > 0
+            and (keywords.get("num_beams") or wished.num_beams or 1) == 1
+            and wished.cache_implementation is None
+            and wished.use_cache is not False
+            and bool(prompt.spans or not set(inputs.tensors) - TEXT_KEYS)
+            and not _beyond(loaded, len(prompt.keys))
+        )
+
+    def _tensors(self, inputs: Inputs, heard: Heard, clips: int) -> Any:
+        """The tensors without those of the first clips."""
+        if not clips:
+            return inputs.tensors
+        rest = heard.rest(clips) if clips < len(heard.clips) else {}
+        found = {name: value for name, value in inputs.tensors.items() if name in TEXT_KEYS}
+        found |= {name: value for name, value in rest.items() if name not in TEXT_KEYS}
+        return type(inputs.tensors)(found)
+
+    def _start(self, loaded: Loaded, inputs: Inputs, prompt: Prompt) -> Start:
+        """The longest prefix that is kept and spares hearing a clip, or any where no tensors hold audio."""
+        from transformers import DynamicCache
+
+        best = Start(DynamicCache(config=loaded.model.config.get_text_config(decoder=True)))
+        texts_only = not set(inputs.tensors) - TEXT_KEYS
+        for source, prefix in self.memory.values(Prefix):
+            clips, tokens = prompt.covered(min(prefix.common(prompt.keys), len(prompt.keys) - 1))
+            if tokens > best.tokens and (clips or texts_only) and _can_crop(prefix, tokens):
+                best = Start(prefix, tokens, clips, source)
+        if not best.tokens:
+            return best
+        self.memory.get(best.source)  # used
+        return replace(best, cache=_cropped(best.cache, best.tokens))
+
+    def _keep(self, loaded: Loaded, keys: list[Any], start: Start) -> None:
+        """Keep the keys and values of a request, in place of those that it grew out of."""
+        length = start.cache.get_seq_length()
+        if not 0 < length <= len(keys) or _beyond(loaded, length):
+            return
+        size = sum(size_of(vars(layer)) for layer in start.cache.layers)
+        grown_from = self.memory.get(start.source)
+        self.memory.put(("prefix", next(self._numbers)), Prefix(keys[:length], start.cache), size)
+        if grown_from is not None and start.tokens >= SHARED * len(grown_from.keys) and size <= self.memory.limit:
+            self.memory.drop(start.source)
+
+
+def audio_token(loaded: Loaded) -> int | None:
+    """The id of the token that stands for audio; None where there is none."""
+    config = loaded.model.config
+    for place in (config, getattr(config, "audio_config", None)):
+        found = getattr(place, "audio_token_id", None)
+        if isinstance(found, int):
+            return found
+    return None
+
+
+def _beyond(loaded: Loaded, length: int) -> bool:
+    """Is a text so long that its tokens' positions are embedded otherwise than in shorter ones?"""
+    config = loaded.model.config.get_text_config(decoder=True)
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = {rope.get("rope_type"), *(kind.get("rope_type") for kind in rope.values() if isinstance(kind, dict))}
+    usual = getattr(config, "original_max_position_embeddings", None) or rope.get("original_max_position_embeddings")
+    return bool(kinds & LENGTH_DEPENDENT) and length > (usual or config.max_position_embeddings)
+
+
+def _can_crop(prefix: Prefix, tokens: int) -> bool:
+    """Can all after so many tokens be taken away? A layer with a sliding window forgets what came before it."""
+    if tokens == len(prefix.keys):
+        return True
+    layers = prefix.cache.layers
+    slid = any(getattr(layer, "is_sliding", False) and len(prefix.keys) >= layer.sliding_window for layer in layers)
+    return prefix.cache.is_croppable and not slid
+
+
+def _cropped(prefix: Prefix, tokens: int) -> Any:
+    """A copy of a cache up to so many tokens. Plain layers put new tensors in place of theirs, and share until then."""
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    cache = copy.copy(prefix.cache)
+    plain = (DynamicLayer, DynamicSlidingWindowLayer)
+    cache.layers = [copy.copy(item) if type(item) in plain else copy.deepcopy(item) for item in prefix.cache.layers]
+    if tokens < len(prefix.keys):
+        cache.crop(tokens - len(prefix.keys))
+    return cache
+
+
+def _straighten(model: Any) -> None:
+    """Models with positions in three dimensions keep by how much those of the last prompt ran ahead: of audio, by 0."""
+    import torch
+
+    for module in (model, getattr(model, "model", model)):
+        if getattr(module, "rope_deltas", None) is not None:
+            module.rope_deltas = torch.zeros_like(module.rope_deltas[:1])
+
+
+def _submodule(model: Any, path: str | None) -> Any:
+    try:
+        return model.get_submodule(path) if path else None
+    except AttributeError:
+        return None
