@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hark.answers.answer import Delta, Notice, Usage
 from hark.answers.transcript import Segment
 from hark.conversation.conversation import Text
+from hark.engines.echo_json import fitting
 from hark.engines.engine import Capabilities, Engine, Options
 
 if TYPE_CHECKING:
@@ -18,21 +19,22 @@ if TYPE_CHECKING:
     from hark.conversation.conversation import Conversation
 
 RATE = 16000
-_PLAIN = ("task", "timestamps")  # they decide the form of the answer; all other options are said in it
+_PLAIN = ("task", "timestamps", "schema")  # they decide the form of the answer; all other options are said in it
 
 
 class Echo(Engine):
     """Decodes every clip in full and answers with its length, its rate and a hash of its samples.
 
     Transcribing gives one segment for each clip. A free prompt gives what was said, turn by turn, and the options in
-    force. `max_new_tokens` and `stop` count and cut as in a model whose tokens are words.
+    force; with a `schema`, JSON that fits it and depends on what was heard. `max_new_tokens` and `stop` count and cut
+    as in a model whose tokens are words.
     """
 
     name = "echo"
     can = Capabilities(
         free_prompt=True,
         tasks=frozenset({"transcribe", "translate"}),
-        options=frozenset(field.name for field in fields(Options)) - frozenset(_PLAIN),
+        options=frozenset(field.name for field in fields(Options)) - {"task", "timestamps"},
         system_prompt=True,
         several_clips=True,
         several_turns=True,
@@ -54,7 +56,10 @@ class Echo(Engine):
         if options.task in self.can.tasks:
             pieces = [piece for a in conversation.clips if (piece := _segment(heard[a.id], options))]
         else:
-            pieces = [Segment(_report(conversation, heard, options), 0.0, before)]
+            text = _report(conversation, heard, options)
+            if options.schema:
+                text = fitting(options.schema, "".join(text.split(options.schema.words)).strip())
+            pieces = [Segment(text, 0.0, before)]
         asked = sum(len(part.split()) for message in conversation.messages for part in [message.text])
         yield from _say(pieces, options, Usage(before, input_tokens=asked))
 
