@@ -128,6 +128,22 @@ class Listener:
         """
         return self.transcribe(audio, task="translate", to=to, **options)
 
+    def classify(self, audio: Any, labels: Sequence[str] | None = None, *, top: int | None = None) -> Answer:
+        """Label what is heard: with the model's own labels, or with the one of `labels` that fits best.
+
+        A classifier scores its own labels in stretches that it can hear: `evidence` holds the `top` (5) of each, best
+        first (`text` is the label, `confidence` its score), `data` those of the whole: `[{"label", "score"}]`. A model
+        that is asked chooses one of `labels`, without a score: `data` is `[{"label"}]`.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            UnsupportedError: the model has no labels of its own, or cannot choose among given ones.
+            OptionError: the labels make no choice.
+        """
+        from hark.tasks.labels import classify
+
+        return Answer.of(classify(self, Audio.of(audio), labels, top))
+
     def close(self) -> None:
         """Let go of processes and memory the model holds."""
         self.engine.close()
