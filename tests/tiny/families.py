@@ -28,6 +28,7 @@ MAKERS = {
     "seamless_m4t_v2": ("seamless", "tiny_seamless_m4t_v2"),
     "speech_to_text": ("speech_to_text", "tiny_speech_to_text"),
     "speecht5": ("speecht5", "tiny_speecht5"),
+    "ultravox": ("ultravox", "tiny_ultravox"),
     "voxtral": ("voxtral", "tiny_voxtral"),
     "voxtral_realtime": ("voxtral_realtime", "tiny_voxtral_realtime"),
     "wav2vec2": ("ctc", "tiny_wav2vec2"),

@@ -28,6 +28,7 @@ FAMILIES = {
     "seamless_m4t_v2": ("seamless", "SeamlessV2"),
     "speech_to_text": ("speech_to_text", "SpeechToText"),
     "speecht5": ("speecht5", "SpeechT5"),
+    "ultravox": ("ultravox", "Ultravox"),
     "voxtral": ("voxtral", "Voxtral"),
     "voxtral_realtime": ("voxtral_realtime", "VoxtralRealtime"),
     "wav2vec2": ("ctc", "Wav2Vec2"),
