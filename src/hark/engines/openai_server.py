@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from hark.answers.answer import Delta, Notice, Usage
 from hark.engines.engine import Capabilities, Engine, Options
 from hark.engines.openai_client import Client, RefusalError, events, explained, parsed
-from hark.engines.openai_wire import ChatReply, Transcription, chat_body, transcription_form
+from hark.engines.openai_wire import Bare, ChatReply, Transcription, chat_body, transcription_form
 from hark.errors import UnsupportedError
 from hark.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hark.answers.schema import Schema
     from hark.audio.audio import Audio
     from hark.audio.windows import Window
     from hark.conversation.conversation import Conversation
@@ -33,11 +34,18 @@ _CHAT = {
     "no stream_options": r"stream_options|include_usage",
     "audio_url": r"input_audio|audio_url|\bpart\b|\bcontent\b|message format",
 }
+# How else a schema is told, each where the ways before it are refused: see `chat_body`.
+_SCHEMA = dict.fromkeys(
+    ("schema not strict", "schema as json_object", "schema in words"),
+    # not the words "JSON Schema": they are in the prompt, and some refusals repeat it
+    r"response_format|json_schema|json_object|(?<!json )schema|schema (contains|conversion)|structured|grammar",
+)
 _TRANSCRIPTION = {
     "no words": r"granularit|timestamp|\bword",
     "no times": r"verbose_json|response_format|granularit|timestamp|\bsegment",
     "no stream": r"\bstream",
 }
+_NO_SCHEMA = "its server takes no schema, or not this one."
 _NO_ENDPOINT = re.compile(r"support.*(transcription|translation)|(transcription|translation).*support", re.IGNORECASE)
 
 
@@ -56,7 +64,7 @@ class OpenAIServer(Engine):
     can = Capabilities(
         free_prompt=True,
         tasks=frozenset(_PATHS),
-        options=frozenset({"language", "to", "temperature", "top_p", "max_new_tokens", "seed", "stop"}),
+        options=frozenset({"language", "to", "temperature", "top_p", "max_new_tokens", "seed", "stop", "schema"}),
         system_prompt=True,
         several_clips=True,
         several_turns=True,
@@ -69,6 +77,7 @@ class OpenAIServer(Engine):
         self._model, url = parsed(name)
         self._client = Client(url, timeout=timeout, backoff=backoff)
         self._learned: frozenset[str] = frozenset()  # the changes this server wants, and endpoints it lacks
+        self._ways: dict[Schema, frozenset[str]] = {}  # those it wants for one schema: it may take another as it is
 
     def generate(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
         """Ask the server; a transcript or translation comes from its own endpoint, where it has one.
@@ -149,35 +158,44 @@ class OpenAIServer(Engine):
             conversation = conversation.with_prompt(f"The language spoken is {options.language!r}.")
 
         def attempt(changes: frozenset[str]) -> Iterator[Delta]:
-            reply = ChatReply()
+            reply, bare = ChatReply(), Bare() if options.schema else None
+            notices = tuple(notice for clip in conversation.clips for notice in clip.notices)
+            if "schema in words" in changes:
+                notices += (Notice("method", f"{self.name} was asked for JSON in words alone: {_NO_SCHEMA}"),)
             body = chat_body(self._model, conversation, options, changes)
             seconds = sum(clip.duration for clip in conversation.clips)  # counted: they are decoded by now
             with self._client.post("chat/completions", json=body) as response:
-                yield Delta(heard=seconds, notices=tuple(n for clip in conversation.clips for n in clip.notices))
+                yield Delta(heard=seconds, notices=notices)
                 for event in events(response):
-                    if text := reply.read(event):
+                    text = reply.read(event)
+                    if text := bare.take(text) if bare else text:
                         yield Delta(text)
             yield Delta(notices=reply.conclude(self.name), usage=Usage(seconds, *reply.tokens))
 
-        yield from self.adapting(attempt, _CHAT)
+        yield from self.adapting(attempt, _CHAT, options.schema)
 
     def adapting(
-        self, attempt: Callable[[frozenset[str]], Iterator[Delta]], remedies: dict[str, str]
+        self,
+        attempt: Callable[[frozenset[str]], Iterator[Delta]],
+        remedies: dict[str, str],
+        schema: Schema | None = None,
     ) -> Iterator[Delta]:
         """Make a request, and make it again in another way where the server's refusal names what it does not take.
 
-        A way that worked is remembered for this server. If a remedy is refused for what it should have mended, the
-        refusal is the one that came first.
+        A way that worked is remembered for this server, or for this schema. If a remedy is refused for what it should
+        have mended, the refusal is the one that came first.
         """
         changes, causes = self._learned, dict[str, RefusalError]()
+        if schema:
+            changes, remedies = changes | self._ways.get(schema, frozenset()), _SCHEMA | remedies
         while True:
             try:
                 with contextlib.closing(attempt(changes)) as steps:  # type: ignore[type-var]
                     for step in steps:
-                        self._learned |= changes
+                        self._remember(changes, schema)
                         yield step
             except RefusalError as refusal:
-                if refusal.status not in (400, 415, 422):
+                if refusal.status not in (400, 415, 422) and not (schema and refusal.status == 500):  # llama.cpp: 500
                     raise
                 named = [way for way, words in remedies.items() if re.search(words, refusal.said, re.IGNORECASE)]
                 new = [way for way in named if way not in changes]
@@ -187,6 +205,11 @@ class OpenAIServer(Engine):
                 changes |= {new[0]}
             else:
                 return
+
+    def _remember(self, changes: frozenset[str], schema: Schema | None) -> None:
+        self._learned |= changes - set(_SCHEMA)
+        if schema and changes & set(_SCHEMA):
+            self._ways = {**dict(list(self._ways.items())[-63:]), schema: changes & set(_SCHEMA)}
 
     def upload(self, stretch: Window, options: Options, into: Transcription) -> Iterator[Delta]:
         """Have one stretch transcribed or translated by the endpoint."""

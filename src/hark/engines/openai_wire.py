@@ -6,10 +6,12 @@ The dialects: OpenAI's own JSON and events, vLLM's chunks for transcripts, and l
 from __future__ import annotations
 
 import math
+import re
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from hark.answers.answer import Delta, Notice, Usage
+from hark.answers.narrow import strict
 from hark.answers.transcript import Segment, Word
 from hark.conversation.messages import write_openai
 from hark.errors import ModelError
@@ -17,6 +19,7 @@ from hark.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from hark.answers.schema import Schema
     from hark.audio.windows import Window
     from hark.conversation.conversation import Conversation
     from hark.engines.engine import Options
@@ -57,7 +60,17 @@ def chat_body(model: str, conversation: Conversation, options: Options, changes:
         "stream_options": None if "no stream_options" in changes else {"include_usage": True},
     }
     given = {key: value for key, value in values.items() if value is not None}
+    if options.schema and "schema in words" not in changes:
+        given["response_format"] = _format(options.schema, changes)
     return {"model": model, "messages": messages, "stream": True, **given}
+
+
+def _format(schema: Schema, changes: Collection[str]) -> dict[str, Any]:
+    """How a server is told the schema: OpenAI's way, else that of older llama.cpp, Together and Fireworks."""
+    if "schema as json_object" in changes:
+        return {"type": "json_object", "schema": schema.values}
+    narrowed, whole = (schema.values, False) if "schema not strict" in changes else strict(schema.values)
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": narrowed, "strict": whole}}
 
 
 def _as_url(part: dict[str, Any]) -> dict[str, Any]:
@@ -138,6 +151,25 @@ def tokens_of(event: dict[str, Any]) -> tuple[int | None, int | None] | None:
 
 
 _OUT = ("completion", "output")
+
+
+class Bare:
+    """JSON without the fence of Markdown that models put around it where nothing but words asks them for it."""
+
+    def __init__(self) -> None:
+        self._begun, self._held = False, ""
+
+    def take(self, text: str) -> str:
+        """Take the next piece, and give what is certain to be JSON; what may be a fence is held back."""
+        held = self._held + text
+        if not self._begun:
+            if re.fullmatch(r"\s*(`{0,2}|```\w*[ \t]*)", held):
+                self._held = held
+                return ""
+            held, self._begun = re.sub(r"\A\s*(```\w*[ \t]*\n)?\s*", "", held), True
+        end = len(re.sub(r"[\s`]+\Z", "", held))
+        self._held = held[end:]
+        return held[:end]
 
 
 class Transcription:
