@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 # name of the family: module of this folder, function that writes the folder
 MAKERS = {
+    "audiopalm": ("units", "tiny_audiopalm"),
     "audioflamingo3": ("flamingo", "tiny_audioflamingo3"),
     "gemma3n": ("gemma3n", "tiny_gemma3n"),
     "granite_speech": ("granite_speech", "tiny_granite_speech"),
     "hubert": ("ctc", "tiny_hubert"),
+    "ichigo": ("units", "tiny_ichigo"),
     "moonshine": ("moonshine", "tiny_moonshine"),
     "musicflamingo": ("flamingo", "tiny_musicflamingo"),
     "parakeet_ctc": ("ctc", "tiny_parakeet_ctc"),
@@ -27,6 +29,7 @@ MAKERS = {
     "seamless_m4t": ("seamless", "tiny_seamless_m4t"),
     "seamless_m4t_v2": ("seamless", "tiny_seamless_m4t_v2"),
     "speech_to_text": ("speech_to_text", "tiny_speech_to_text"),
+    "speechgpt": ("units", "tiny_speechgpt"),
     "speecht5": ("speecht5", "tiny_speecht5"),
     "ultravox": ("ultravox", "tiny_ultravox"),
     "voxtral": ("voxtral", "tiny_voxtral"),

@@ -262,10 +262,11 @@ def read_config(folder: Path) -> Mapping[str, Any]:
 
 
 def _family(folder: Path, config: Mapping[str, Any]) -> Family:
-    family = family_of(config["model_type"], config.get("architectures"))
+    family = family_of(config["model_type"], config.get("architectures"), folder)
     if family is None:
         raise UnsupportedError(
             f"{folder} holds a model of the kind {config['model_type']!r}, which hark does not run.",
-            hint=f"It runs {', '.join(sorted(FAMILIES))}; docs/adding-a-family.md shows how to add one.",
+            hint=f"It runs {', '.join(sorted(FAMILIES))}; docs/adding-a-family.md shows how to add one. "
+            "A language model that reads units of audio needs its quantizer beside it: docs/unit-models.md.",
         )
     return family

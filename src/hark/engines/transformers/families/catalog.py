@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from hark.engines.transformers.families.family import Family
 
@@ -51,14 +52,34 @@ CLASSIFIERS = {
     "wavlm": ("classify", "Classifier"),
     "whisper": ("classify", "WhisperEncoder"),
 }
+# Language models beside a quantizer; which kind a folder holds is told by its `quantizer/units.json`.
+UNITS = {
+    "audiopalm": ("units", "AudioPaLM"),
+    "ichigo": ("units", "Ichigo"),
+    "speechgpt": ("units", "SpeechGPT"),
+}
 HEADS = ("ForSequenceClassification", "ForAudioClassification")
 
 
-def family_of(model_type: str, architectures: Sequence[str] | None = None) -> Family | None:
-    """The family of a model type, and of the head its config names; None where there is none."""
+def family_of(model_type: str, architectures: Sequence[str] | None = None, folder: Path | None = None) -> Family | None:
+    """The family of a model type, and of the head its config names; None where there is none.
+
+    Raises:
+        ModelBrokenError: there is a quantizer in the folder, and what is said of it cannot be read.
+    """
+    kind = _units(folder) if folder else None
     table = CLASSIFIERS if any(name.endswith(HEADS) for name in architectures or ()) else FAMILIES
-    if model_type not in table:
+    if kind is None and model_type not in table:
         return None
-    module, name = table[model_type]
+    module, name = UNITS[kind] if kind else table[model_type]
     made: type[Family] = getattr(importlib.import_module(f"hark.engines.transformers.families.{module}"), name)
     return made()
+
+
+def _units(folder: Path) -> str | None:
+    """The kind of unit model that a folder holds; None where there is no quantizer in it."""
+    if not (folder / "quantizer" / "units.json").is_file():
+        return None
+    from hark.engines.transformers.native.layout import read_layout
+
+    return read_layout(folder).kind

@@ -1,0 +1,1 @@
+"""Models that transformers lacks, and parts of models, run by torch alone."""
