@@ -37,6 +37,7 @@ def ask(
     beams: o.Beams = None,
     seed: o.Seed = None,
     stop: o.Stop = None,
+    schema: o.Schema = None,
     *,
     load: o.Load,
 ) -> None:
@@ -57,7 +58,7 @@ def ask(
         conversation = Conversation.ask(tuple(o.audio(clip) for clip in clips), asked, system)
         chosen = o.given(
             task=task, language=language, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
-            beams=beams, seed=seed, stop=stop,
+            beams=beams, seed=seed, stop=stop, schema=o.schema(schema),
         )  # fmt: skip
         with loaded(load, quiet=quiet, first=(conversation, chosen)) as listener:
             answer = _answered(listener, conversation, chosen, Notes(quiet=quiet or as_json), live=not as_json)
@@ -68,7 +69,8 @@ def ask(
 def _answered(
     listener: Listener, conversation: Conversation, chosen: dict[str, Any], notes: Notes, *, live: bool = True
 ) -> Answer:
-    """Answer, the text shown as it is written if `live`, then the notes."""
+    """Answer, the text shown as it is written if `live`, then the notes; JSON is shown when it is whole and checked."""
+    whole = "schema" in chosen
     deltas = listener.answer(conversation, **chosen)
     collected = []
     with progress(conversation.clips, quiet=notes.quiet) as bar:
@@ -76,12 +78,12 @@ def _answered(
             collected.append(delta)
             if delta.heard is not None:
                 bar.heard(delta.heard)
-            if live and delta.text:
+            if live and delta.text and not whole:
                 bar.give_way()
                 out(delta.text, end="")
     answer = Answer.of(collected)
-    if live and answer.text and not answer.text.endswith("\n"):
-        out("")
+    if live and (whole or (answer.text and not answer.text.endswith("\n"))):
+        out(answer.text if whole else "")
     notes.show(answer.notices)
     return answer
 

@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -55,6 +56,10 @@ MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="The 
 Beams = Annotated[int | None, typer.Option("--beams", help="Beams of the beam search.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the sampling.")]
 Stop = Annotated[list[str] | None, typer.Option("--stop", help="Stop at this text; may be given several times.")]
+Schema = Annotated[
+    str | None,
+    typer.Option("--schema", help="Answer in JSON that fits this JSON Schema: a file, or the schema itself."),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,11 @@ def given(**options: Any) -> dict[str, Any]:
     if options.get("stop"):
         options["stop"] = tuple(options["stop"])
     return {name: value for name, value in options.items() if value not in (None, [])}
+
+
+def schema(argument: str | None) -> Any:
+    """What `--schema` names: JSON is the schema itself, anything else a file that holds one."""
+    return argument if argument is None or argument.lstrip().startswith("{") else Path(argument)
 
 
 def audio(argument: str) -> Audio:
