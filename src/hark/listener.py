@@ -115,7 +115,10 @@ class Listener:
         Raises:
             AudioError: the audio cannot be used.
             UnsupportedError: the model gives no transcript, or not the times or language wanted.
+            OptionError: there is no such option for a transcript.
         """
+        if options.get("schema") is not None:
+            raise OptionError("A transcript takes no schema.", hint="Ask: listener.ask(audio, prompt, schema=...).")
         clip = Audio.of(audio)
         return Transcript.of(self.ask(clip, **{"task": "transcribe", **options}), clip)
 
