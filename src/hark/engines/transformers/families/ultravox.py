@@ -27,6 +27,7 @@ class Ultravox(ChatAudioLM):
 
     # The transcripts it learned to write were asked for so, with the audio after the words.
     transcription_prompt = "Repeat the following text, without any explanation:"
+    encoder = "audio_tower"
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question, several clips and turns; the limit is the room for tokens.
