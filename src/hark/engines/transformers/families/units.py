@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.conversation.conversation import Clip, Text
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import GENERATION, TRANSCRIBING, Inputs, Loaded, Transcriber
 from hark.engines.transformers.families.text import (
     ROOM,
     TextLM,
@@ -235,7 +235,7 @@ class AudioPaLM(UnitLM, Transcriber):
         return Capabilities(
             free_prompt=False,
             tasks=frozenset(tasks),
-            options=GENERATION
+            options=TRANSCRIBING
             | ({"language"} if layout.languages else set())
             | ({"to"} if "translate" in tasks else set()),
             max_seconds=longest(config, folder),
