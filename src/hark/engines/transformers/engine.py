@@ -16,6 +16,7 @@ from hark.engines.loading import Loading
 from hark.engines.transformers.classification import classify
 from hark.engines.transformers.families.catalog import FAMILIES, family_of
 from hark.engines.transformers.families.classify import Classifier
+from hark.engines.transformers.families.remote import RemoteCode, code_of, untrusted
 from hark.errors import HarkError, MissingExtraError, ModelBrokenError, ModelError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Transformers(Engine):
         self.name, self.folder, self.loading = name, folder, loading
         config = read_config(folder)
         self.family = _family(folder, config)
+        if isinstance(self.family, RemoteCode) and not loading.trust_remote_code:
+            raise untrusted(folder, config["model_type"])
         self.can = self.family.capabilities(config, folder)
         self._loaded: Loaded | None = None
         self._reuse: Reuse | None = None
@@ -263,6 +266,8 @@ def read_config(folder: Path) -> Mapping[str, Any]:
 
 def _family(folder: Path, config: Mapping[str, Any]) -> Family:
     family = family_of(config["model_type"], config.get("architectures"), folder)
+    if family is None and code_of(folder):
+        return RemoteCode()
     if family is None:
         raise UnsupportedError(
             f"{folder} holds a model of the kind {config['model_type']!r}, which hark does not run.",

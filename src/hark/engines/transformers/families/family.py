@@ -97,7 +97,8 @@ class Family(ABC):
         """Load what turns text and samples into tensors."""
         import transformers
 
-        return transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
+        # Said outright: left open, the library asks at the terminal whether to run code that lies in the folder.
+        return transformers.AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
     def architecture(self) -> Any:
         """The class that loads it."""
@@ -107,9 +108,15 @@ class Family(ABC):
 
     def model(self, folder: Path, **how: Any) -> Any:
         """Load the weights; one that is missing is an error, never a random number."""
-        model, found = self.architecture().from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, **how
-        )
+        return self.weights(self.architecture(), folder, **how)
+
+    def weights(self, made: Any, folder: Path, **how: Any) -> Any:
+        """Load the weights into a model of the class `made`.
+
+        Raises:
+            ModelBrokenError: one is missing, or of another shape.
+        """
+        model, found = made.from_pretrained(folder, local_files_only=True, output_loading_info=True, **how)
         missing = {name for name in found["missing_keys"] if name.rpartition(".")[2] not in TRAINING_ONLY}
         lacking = sorted({*missing, *(name for name, *_ in found["mismatched_keys"])})
         if lacking:
