@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+import jsonschema
 import numpy as np
 import pytest
 
 import hark
 from hark.engines.engine import Options
+from hark.errors import ModelError, UnsupportedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +34,21 @@ EXAMPLE_VALUES = {
     "schema": {"type": "object"},
     "top": 3,
 }
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "mood": {"enum": ["a", "b"]},
+        "numbers": {
+            "type": "array", "minItems": 4, "maxItems": 4,
+            "items": {
+                "type": "array", "minItems": 3, "maxItems": 4,
+                "items": {"type": "integer", "minimum": 0, "maximum": 999},
+            },
+        },
+    },
+    "required": ["mood", "numbers"],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +135,31 @@ def test_a_question_is_answered_or_refused_with_what_else_there_is(listener: har
         with pytest.raises(hark.HarkError, match="transcribe") as refusal:
             listener.ask(order, "What does the person want?")
         assert "hark models" in refusal.value.hint
+
+
+def test_json_fits_the_schema_and_depends_on_the_audio_or_is_refused(
+    listener: hark.Listener, order: hark.Audio, hesitant: hark.Audio
+) -> None:
+    """A model of random weights would say anything: what it says fits because nothing else can be written."""
+    if "schema" not in listener.can.options:
+        with pytest.raises(UnsupportedError, match=r"schema|questions"):
+            listener.ask(order, "Which numbers?", schema=SCHEMA)
+        return
+    options = greedy(listener) | {"max_new_tokens": 150}
+    answers = [listener.ask(clip, schema=SCHEMA, **options) for clip in (order, hesitant)]
+    for answer in answers:
+        jsonschema.validate(answer.data, SCHEMA)
+        assert json.loads(answer.text) == answer.data
+        assert "limit" not in {notice.kind for notice in answer.notices}
+    assert answers[0].data["numbers"] != answers[1].data["numbers"]
+
+
+def test_json_that_breaks_off_is_an_error(listener: hark.Listener, order: hark.Audio) -> None:
+    if "schema" not in listener.can.options or listener.engine.name.startswith("openai:"):
+        pytest.skip("this engine writes no JSON by itself")
+    with pytest.raises(ModelError, match="broke off at the limit of 2 tokens") as error:
+        listener.ask(order, schema=SCHEMA, max_new_tokens=2)
+    assert "max_new_tokens" in error.value.hint
 
 
 def test_asked_twice_it_answers_the_same(listener: hark.Listener, model: str, order: hark.Audio) -> None:

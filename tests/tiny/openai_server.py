@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from hark.answers.schema import Schema
+from hark.engines.echo_json import fitting
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -192,11 +195,22 @@ def heard(wavs: list[bytes]) -> str:
     return f"heard {digest[:6]} {digest[6:12]} {digest[12:18]}"
 
 
+def structured(ask: Exchange) -> str:
+    """JSON that fits the schema of a request and depends on every sample."""
+    schema = ask.json["response_format"]["json_schema"]["schema"]
+    return fitting(Schema.of(schema), heard(ask.wavs))
+
+
+def _answer(ask: Exchange) -> None:
+    text = structured(ask) if "response_format" in ask.json else heard(ask.wavs)
+    ask.stream(chat_chunks(*re.findall(r"\S+\s*", text)))
+
+
 def listening() -> LoopbackServer:
     """A server whose model hears: what it writes is told by the audio."""
     return LoopbackServer(
         {
-            CHAT: lambda ask: ask.stream(chat_chunks(*re.findall(r"\S+\s*", heard(ask.wavs)))),
+            CHAT: _answer,
             TRANSCRIBE: lambda ask: ask.reply(verbose(ask.wavs[0], heard(ask.wavs))),
             TRANSLATE: lambda ask: ask.reply(verbose(ask.wavs[0], heard(ask.wavs))),
         }
