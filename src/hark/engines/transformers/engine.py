@@ -97,10 +97,11 @@ class Transformers(Engine):
         yield Delta(notices=tuple(notice for clip in conversation.clips for notice in clip.notices), heard=seconds)
         counted = Counted()
         loaded, reuse = self._ready()
-        filled = [self._filled(clip) for clip in clips]
+        filled, known = [self._filled(clip) for clip in clips], reuse.known()
         inputs = self.family.ask(loaded, conversation, filled, options)
         yield Delta(notices=inputs.notices)
-        run = partial(reuse.run, self.family, self._heard(loaded, conversation, filled, options), counted)
+        heard = replace(self._heard(loaded, conversation, filled, options), known=reuse.known() - known)
+        run = partial(reuse.run, self.family, heard, counted)
         for text in self._texts(inputs, options, counted, run):
             yield Delta(text)
         yield from _summed(seconds, counted, options, remembers=True)

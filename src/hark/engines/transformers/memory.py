@@ -52,6 +52,12 @@ class Memory:
             _, size = self._kept.pop(key, (None, 0))
             self._bytes -= size
 
+    def clear(self) -> None:
+        """Give all up."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
     def values(self, kind: type) -> list[tuple[Hashable, Any]]:
         """Keys and values of a kind, the most recently used first."""
         with self._lock:
@@ -63,6 +69,12 @@ class Extractor:
 
     def __init__(self, extractor: Any, memory: Memory) -> None:
         self._extractor, self._memory = extractor, memory
+        self._thread = threading.local()
+
+    @property
+    def known(self) -> int:
+        """How often this thread was given what was remembered."""
+        return getattr(self._thread, "known", 0)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._extractor, name)
@@ -74,14 +86,19 @@ class Extractor:
         if found is None:
             found = self._extractor(*args, **kwargs)
             self._memory.put(key, found, size_of(found))
+        else:
+            self._thread.known = self.known + 1
         return copy.copy(found)
 
 
-def remember_features(processor: Any, memory: Memory) -> None:
+def remember_features(processor: Any, memory: Memory) -> Extractor | None:
     """Let the processor of a model remember the features of clips."""
     for name in EXTRACTORS:
         if hasattr(processor, name):
-            setattr(processor, name, Extractor(getattr(processor, name), memory))
+            remembering = Extractor(getattr(processor, name), memory)
+            setattr(processor, name, remembering)
+            return remembering
+    return None
 
 
 class Encoding:
@@ -100,7 +117,8 @@ class Encoding:
 def remembered(module: Any, clips: tuple[str, ...], memory: Memory) -> Iterator[Encoding]:
     """While this lasts, the encoder of a model gives what it gave for the same clips before.
 
-    Its inputs are made of the clips alone, so that their digests and the number of the call tell them apart.
+    Its inputs are made of the clips alone, so that their digests and the number of the call tell them apart; the shapes
+    tell how often each stands in them, as with beams.
     """
     counted = Encoding()
     if module is None or not clips:
@@ -110,7 +128,8 @@ def remembered(module: Any, clips: tuple[str, ...], memory: Memory) -> Iterator[
 
     def known(*args: Any, **kwargs: Any) -> Any:
         counted.calls += 1
-        key = ("encoding", clips, counted.calls)
+        shapes = [tuple(value.shape) for value in (*args, *kwargs.values()) if hasattr(value, "shape")]
+        key = ("encoding", clips, counted.calls, *shapes)
         found = memory.get(key)
         if found is None:
             counted.runs += 1

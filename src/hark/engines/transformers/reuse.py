@@ -33,6 +33,7 @@ class Heard:
     clips: tuple[str, ...]
     rest: Callable[[int], Mapping[str, Any]]
     separable: bool  # does each clip give the same when it is encoded alone?
+    known: int = 0  # how often features were remembered: of models that read units, the clips not heard again
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,11 @@ class Reuse:
     def __init__(self, loaded: Loaded, megabytes: int) -> None:
         self.memory = Memory(megabytes * 2**20)
         self._numbers = itertools.count()
-        if megabytes:
-            remember_features(loaded.processor, self.memory)
+        self._extractor = remember_features(loaded.processor, self.memory) if megabytes else None
+
+    def known(self) -> int:
+        """How often this thread was given features that were remembered."""
+        return self._extractor.known if self._extractor else 0
 
     def run(
         self, family: Family, heard: Heard, counted: Counted, loaded: Loaded, inputs: Inputs, **keywords: Any
@@ -111,7 +115,7 @@ class Reuse:
         with self._hearing(family, loaded, heard.clips[start.clips :], counted):
             ids = family.run(loaded, replace(inputs, tensors=tensors), **given, **keywords)
         counted.cached_tokens += start.tokens
-        counted.cached_clips += start.clips
+        counted.cached_clips += start.clips or (min(heard.known, len(heard.clips)) if _reads(inputs) else 0)
         if start.cache is not None:
             self._keep(loaded, prompt.keys + ids[0, len(prompt.keys) :].tolist(), start)
         return ids
@@ -132,7 +136,7 @@ class Reuse:
             and (keywords.get("num_beams") or wished.num_beams or 1) == 1
             and wished.cache_implementation is None
             and wished.use_cache is not False
-            and bool(prompt.spans or not set(inputs.tensors) - TEXT_KEYS)
+            and bool(prompt.spans or _reads(inputs))
             and not _beyond(loaded, len(prompt.keys))
         )
 
@@ -147,13 +151,10 @@ class Reuse:
 
     def _start(self, loaded: Loaded, inputs: Inputs, prompt: Prompt) -> Start:
         """The longest prefix that is kept and spares hearing a clip, or any where no tensors hold audio."""
-        from transformers import DynamicCache
-
-        best = Start(DynamicCache(config=loaded.model.config.get_text_config(decoder=True)))
-        texts_only = not set(inputs.tensors) - TEXT_KEYS
+        best = Start(_empty(loaded))
         for source, prefix in self.memory.values(Prefix):
             clips, tokens = prompt.covered(min(prefix.common(prompt.keys), len(prompt.keys) - 1))
-            if tokens > best.tokens and (clips or texts_only) and _can_crop(prefix, tokens):
+            if tokens > best.tokens and (clips or _reads(inputs)) and _can_crop(prefix, tokens):
                 best = Start(prefix, tokens, clips, source)
         if not best.tokens:
             return best
@@ -191,13 +192,29 @@ def _beyond(loaded: Loaded, length: int) -> bool:
     return bool(kinds & LENGTH_DEPENDENT) and length > (usual or config.max_position_embeddings)
 
 
+def _reads(inputs: Inputs) -> bool:
+    """Is all audio in the tokens themselves?"""
+    return not set(inputs.tensors) - TEXT_KEYS
+
+
+def _empty(loaded: Loaded) -> Any:
+    """The cache that `generate` would make, but that layers with a sliding window can be taken back."""
+    from transformers import DynamicCache
+
+    cache = DynamicCache(config=loaded.model.config.get_text_config(decoder=True))
+    if any(cache.is_sliding):
+        cache.activate_past_recording()
+    return cache
+
+
 def _can_crop(prefix: Prefix, tokens: int) -> bool:
-    """Can all after so many tokens be taken away? A layer with a sliding window forgets what came before it."""
+    """Can all after so many tokens be taken away? A layer with a sliding window may have forgotten what came before."""
     if tokens == len(prefix.keys):
         return True
-    layers = prefix.cache.layers
-    slid = any(getattr(layer, "is_sliding", False) and len(prefix.keys) >= layer.sliding_window for layer in layers)
-    return prefix.cache.is_croppable and not slid
+    slid = [layer for layer in prefix.cache.layers if getattr(layer, "is_sliding", False) and layer.is_initialized]
+    return prefix.cache.is_croppable and all(
+        len(prefix.keys) - layer.keys.shape[-2] <= max(0, tokens - layer.sliding_window + 1) for layer in slid
+    )
 
 
 def _cropped(prefix: Prefix, tokens: int) -> Any:

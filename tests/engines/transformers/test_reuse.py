@@ -1,0 +1,262 @@
+"""One hearing, many questions: with what is remembered, every answer is token for token the one without."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import hark
+from hark.engines.transformers.engine import Transformers
+from hark.engines.transformers.memory import Memory
+from tiny.families import MAKERS, make
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytest.importorskip("transformers")
+torch = pytest.importorskip("torch")
+RATE = 16000
+GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
+TRANSCRIBERS = frozenset(
+    "audiopalm hubert moonshine parakeet_ctc parakeet_tdt qwen3_asr seamless_m4t seamless_m4t_v2 speech_to_text speecht5 "
+    "voxtral_realtime wav2vec2 whisper".split()
+)
+THE_SAME = frozenset({"qwen2_5_omni"})  # its thinker is a family of its own
+
+
+@pytest.fixture(scope="module", params=sorted(set(MAKERS) - TRANSCRIBERS - THE_SAME))
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(request.param, tmp_path_factory.mktemp("models") / request.param)
+
+
+@pytest.fixture(scope="module")
+def fresh(folder: Path) -> Iterator[hark.Listener]:
+    """It remembers nothing."""
+    with hark.load(str(folder), cache_mb=0) as loaded:
+        assert loaded.can.free_prompt  # else it belongs into TRANSCRIBERS
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def remembering(fresh: hark.Listener, folder: Path) -> Iterator[hark.Listener]:
+    with hark.load(str(folder)) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def warm(remembering: hark.Listener) -> hark.Listener:
+    """The same weights, without memories yet."""
+    memory_of(remembering).clear()
+    return remembering
+
+
+def memory_of(listener: hark.Listener) -> Memory:
+    assert isinstance(listener.engine, Transformers)
+    return listener.engine._ready()[1].memory
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One family for what does not depend on the family."""
+    return make("qwen2_audio", tmp_path_factory.mktemp("models") / "qwen2_audio")
+
+
+@contextlib.contextmanager
+def counting(listener: hark.Listener) -> Iterator[Counter[str]]:
+    """What the model does meanwhile: how often a layer of its encoder runs, how many tokens it looks up."""
+    assert isinstance(listener.engine, Transformers)
+    engine, counted = listener.engine, Counter[str]()
+    model = engine.loaded().model
+
+    def count(name: str, size: int) -> None:
+        counted[name] += size
+
+    look = model.get_input_embeddings()
+    handles = [look.register_forward_pre_hook(lambda _, ids: count("tokens", ids[0].shape[-1] if ids else 1))]
+    if engine.family.encoder:
+        encoder = model.get_submodule(engine.family.encoder)
+        within = next(module for module in encoder.modules() if isinstance(module, torch.nn.Linear))
+        handles.append(within.register_forward_pre_hook(lambda *_: count("encoder", 1)))
+    yield counted
+    for handle in handles:
+        handle.remove()
+
+
+def same(warm: hark.Listener, fresh: hark.Listener, *asked: Any, **how: Any) -> hark.Answer:
+    """Ask both; the answers are the same but for what is remembered."""
+    known, new = (listener.ask(*asked, **{**GREEDY, **how}) for listener in (warm, fresh))
+    assert known.text == new.text
+    assert known.usage.input_tokens == new.usage.input_tokens
+    assert known.usage.output_tokens == new.usage.output_tokens
+    assert new.usage.cached_clips == new.usage.cached_tokens == 0
+    assert {notice.kind for notice in known.notices} == {notice.kind for notice in new.notices}
+    return known
+
+
+def test_a_second_question_hears_nothing_again(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
+    first = same(warm, fresh, order, "What is it?")
+    assert first.usage.cached_clips == first.usage.cached_tokens == 0
+    with counting(warm) as counted:
+        second = same(warm, fresh, order, "Who says it, then?")
+    assert second.usage.cached_clips == 1
+    assert second.usage.cached_tokens
+    assert counted["encoder"] == 0
+    assert counted["tokens"] <= second.usage.input_tokens - second.usage.cached_tokens + 12 + 2
+
+
+def test_each_turn_of_a_chat_is_as_fresh(
+    warm: hark.Listener, fresh: hark.Listener, order: hark.Audio, hesitant: hark.Audio
+) -> None:
+    if not warm.can.several_turns:
+        pytest.skip("this family answers one question")
+    chats = [listener.chat() for listener in (warm, fresh)]
+    known: list[int] = []
+    turns: list[tuple[Any, ...]] = [(order, "What?"), ("And then?",), (hesitant, "And this?"), ("Which is longer?",)]
+    for turn in turns if warm.can.several_clips else [turns[0], turns[1], turns[3]]:
+        one, other = (chat.say(*turn, **GREEDY) for chat in chats)
+        assert one.text == other.text
+        known.append(one.usage.cached_clips or 0)
+    assert known[:2] == [0, 1]
+    assert known[-1] == len(chats[0].conversation.clips)
+
+
+def test_after_other_options(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
+    for how in (
+        {},
+        {"max_new_tokens": 3},
+        {"beams": 2},
+        {"temperature": 1.3, "seed": 5},
+        {"temperature": 1.3, "seed": 5, "top_p": 0.8},
+        {"stop": "a"},
+        {},
+    ):
+        same(warm, fresh, order, "What is it?", **how)
+
+
+def test_sampling_with_a_seed_is_as_fresh(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
+    texts = {same(warm, fresh, order, "Sing.", temperature=1.5, seed=seed).text for seed in (1, 2, 3, 1)}
+    assert len(texts) > 1
+
+
+def test_a_changed_system_prompt_is_followed(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
+    if not warm.can.system_prompt:
+        pytest.skip("this family takes no system prompt")
+    texts = set()
+    for system in (None, "Be brief.", "Be brilliant.", None):
+        answer = same(warm, fresh, order, "What is it?", system=system)
+        texts.add(answer.text)
+    assert len(texts) == 3
+    assert answer.usage.cached_tokens  # of the first
+
+
+def test_the_encoder_is_not_asked_again_under_another_system_prompt(warm: hark.Listener, order: hark.Audio) -> None:
+    assert isinstance(warm.engine, Transformers)
+    if not warm.can.system_prompt or not warm.engine.family.encoder:
+        pytest.skip("this family has no encoder within its model")
+    with counting(warm) as counted:
+        warm.ask(order, "What is it?", system="Go.", **GREEDY)
+        assert counted.pop("encoder") > 0
+        answer = warm.ask(order, "What is it?", system="Be brief.", **GREEDY)
+        assert answer.usage.cached_clips == 1
+        assert "encoder" not in counted
+
+
+def test_another_clip_of_the_same_length_is_heard(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
+    """The tokens of both are the same placeholders."""
+    samples = order.samples()
+    backwards = hark.Audio.of(samples[::-1].copy(), RATE)
+    answers = [same(warm, fresh, clip, "What is it?") for clip in (order, backwards, order[1:3], order[0:2])]
+    assert len({answer.text for answer in answers}) == 4
+    assert [answer.usage.cached_clips for answer in answers] == [0, 0, 0, 0]
+    again = hark.Audio.of(samples.copy(), RATE)
+    assert same(warm, fresh, again, "What is it?").usage.cached_clips == 1
+
+
+def test_several_clips(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio, hesitant: hark.Audio) -> None:
+    if not warm.can.several_clips:
+        pytest.skip("this family hears one clip")
+    for clips in ([order, hesitant], [hesitant, order], [order], [order, order], [order, hesitant]):
+        answer = same(warm, fresh, clips, "Compare.")
+    assert answer.usage.cached_clips == 2
+
+
+def test_after_an_interrupted_stream(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
+    deltas = warm.stream(order, "What is it?", **{**GREEDY, "max_new_tokens": 40})
+    next(delta for delta in deltas if delta.text)
+    deltas.close()  # type: ignore[attr-defined]
+    assert same(warm, fresh, order, "What is it?").usage.cached_clips == 1
+    same(warm, fresh, order, "What is it, then?", max_new_tokens=40)
+
+
+def test_two_threads(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio, hesitant: hark.Audio) -> None:
+    asked = [(clip, prompt) for prompt in ("What?", "Who is it now?") for clip in (order, hesitant)]
+    expected = [fresh.ask(*question, **GREEDY).text for question in asked]
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda question: warm.ask(*question, **GREEDY).text, asked * 2))
+    assert found == expected * 2
+
+
+def test_nothing_is_kept_where_it_is_turned_off(qwen: Path, order: hark.Audio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARK_CACHE_MB", "0")
+    with hark.load(str(qwen)) as listener:
+        runs = []
+        for _ in range(2):
+            with counting(listener) as counted:
+                usage = listener.ask(order, "What?", **GREEDY).usage
+            assert (usage.cached_clips, usage.cached_tokens) == (0, 0)
+            runs.append(counted["encoder"])
+        assert runs[0] == runs[1] > 0
+    with hark.load(str(qwen), cache_mb=8) as listener:  # over the setting
+        listener.ask(order, "What?", **GREEDY)
+        assert listener.ask(order, "What?", **GREEDY).usage.cached_clips == 1
+
+
+def test_closing_forgets(qwen: Path, order: hark.Audio) -> None:
+    with hark.load(str(qwen)) as listener:
+        listener.ask(order, "What?", **GREEDY)
+        listener.close()
+        assert listener.ask(order, "What?", **GREEDY).usage.cached_clips == 0
+
+
+def test_json_tells_what_was_known(qwen: Path, order: hark.Audio) -> None:
+    with hark.load(str(qwen)) as listener:
+        listener.ask(order, "What?", **GREEDY)
+        usage = json.loads(json.dumps(listener.ask(order, "Who?", **GREEDY).to_dict()))["usage"]
+        assert usage["cached_clips"] == 1
+        assert 0 < usage["cached_tokens"] < usage["input_tokens"]
+        assert "cached_clips" not in listener.transcribe(order, **GREEDY).usage.to_dict()
+
+
+def test_memory_stays_within_its_limit_and_forgets_what_was_used_least(qwen: Path) -> None:
+    noise = [np.random.default_rng(seed).normal(0, 0.1, RATE).astype(np.float32) for seed in range(6)]
+    clips = [hark.Audio.of(samples, RATE) for samples in noise]
+    with hark.load(str(qwen), cache_mb=4) as listener:
+        for clip in clips:
+            listener.ask(clip, "What?", **GREEDY)
+            listener.ask(clips[0], "Who?", **GREEDY)  # used all the time
+        memory = memory_of(listener)
+        assert 0 < sum(size for _, size in memory._kept.values()) <= 4 * 2**20
+        assert listener.ask(clips[0], "Why?", **GREEDY).usage.cached_clips == 1
+        assert listener.ask(clips[1], "Why?", **GREEDY).usage.cached_clips == 0
+
+
+def test_a_value_larger_than_the_limit_is_not_kept() -> None:
+    memory = Memory(10)
+    memory.put("small", 1, 6)
+    memory.put("large", 2, 11)
+    assert (memory.get("small"), memory.get("large")) == (1, None)
+    memory.put("other", 3, 6)
+    assert (memory.get("small"), memory.get("other")) == (None, 3)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "8"])
+def test_a_size_that_cannot_be_is_refused(qwen: Path, value: Any) -> None:
+    with pytest.raises(ValueError, match="cache_mb"):
+        hark.load(str(qwen), cache_mb=value)
