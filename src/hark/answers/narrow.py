@@ -80,9 +80,11 @@ def _close(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require(part: dict[str, Any]) -> dict[str, Any]:
-    required = set(part.get("required") or ())
-    must = [name for name, inner in (part.get("properties") or {}).items() if name in required or _may_be_empty(inner)]
-    return {**part, "required": must} if "properties" in part else part
+    if "properties" not in part:
+        return part
+    named, required = part["properties"], part.get("required") or []
+    must = [name for name, inner in named.items() if name in required or _may_be_empty(inner)]
+    return {**part, "required": [*must, *(name for name in required if name not in named)]}
 
 
 def _may_be_empty(part: Any) -> bool:

@@ -90,18 +90,16 @@ class Schema:
         return Answer.of(self.checked((one for one in (step,)), name, limit))
 
     def _value(self, text: str, name: str, *, cut: bool, limit: int | None) -> Any:
-        plain, wrong = None, ""
         try:
             plain = _parsed(text)
         except ValueError as error:
-            wrong = f"{name} answered with something that is not JSON: {error}."
-        if not wrong and (misfit := self._misfit(plain)):
-            wrong = f"The JSON of {name} does not fit the schema: {misfit}."
-        # A number has no end of its own: one that was cut off still reads as one.
-        if cut and (wrong or (isinstance(plain, int | float) and not isinstance(plain, bool))):
-            raise _broke_off(name, limit)
-        if wrong:
-            raise ModelError(wrong, hint=_wrote(text))
+            if cut:
+                raise _broke_off(name, limit) from None
+            raise ModelError(f"{name} answered with something that is not JSON: {error}.", hint=_wrote(text)) from None
+        if cut and isinstance(plain, int | float) and not isinstance(plain, bool):
+            raise _broke_off(name, limit)  # a number has no end of its own: one that lacks digits still reads as one
+        if misfit := self._misfit(plain):
+            raise ModelError(f"The JSON of {name} does not fit the schema: {misfit}.", hint=_wrote(text))
         return plain if self.kind is None else self._made(text, name)
 
     def _misfit(self, plain: Any) -> str | None:
