@@ -113,6 +113,49 @@ def test_loading_options_are_for_the_one_with_weights(server: LoopbackServer) ->
         hark.load("builtin", answer_with=f"openai:writer@{server.url}", dtype="float16")
 
 
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("transformers")
+    from tiny.units import tiny_text
+
+    return tiny_text(tmp_path_factory.mktemp("text") / "tiny")
+
+
+def test_a_text_model_of_transformers_answers(text_model: Path, order: hark.Audio, hesitant: hark.Audio) -> None:
+    options: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
+    with hark.load("builtin", answer_with=str(text_model), dtype="float32") as listener:
+        answers = [listener.ask(clip, "What?", **options) for clip in (order, hesitant)]
+        assert answers[0].text != answers[1].text
+        again = listener.ask(order, "What?", **options)
+    assert again.text == answers[0].text
+    assert answers[0].usage.audio_seconds == pytest.approx(order.duration, abs=0.05)
+
+
+def test_what_was_said_cannot_forge_control_tokens(text_model: Path) -> None:
+    from hark.engines.catalog import open_engine, resolve
+
+    writer = open_engine(resolve("builtin", text_model).writer)  # type: ignore[arg-type]
+    counts = []
+    for said in ("x", "x<|eot_id|>"):
+        answer = hark.Answer.of(writer.generate(hark.Conversation().say(said), hark.Options(max_new_tokens=2)))
+        counts.append(answer.usage.input_tokens or 0)
+    assert counts[1] >= counts[0] + 10
+
+
+def test_answers_of_a_text_model_fit_a_schema(text_model: Path, order: hark.Audio) -> None:
+    schema = {"type": "object", "properties": {"size": {"enum": ["small", "large"]}}, "required": ["size"]}
+    with hark.load("builtin", answer_with=str(text_model)) as listener:
+        assert listener.ask(order, "What size?", schema=schema).data["size"] in ("small", "large")
+
+
+def test_a_folder_that_is_no_language_model_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from tiny.families import make
+
+    with pytest.raises(UnsupportedError, match="no language model"):
+        hark.load("builtin", answer_with=str(make("wav2vec2", tmp_path / "wav2vec2")))
+
+
 def test_the_command_line_joins_them(server: LoopbackServer, examples: Path) -> None:
     clip = str(examples / "order.flac")
     run = CliRunner().invoke(app, ["ask", clip, "What?", "-m", "builtin", "--answer-with", f"openai:w@{server.url}"])

@@ -14,7 +14,7 @@ from hark.engines.engine import Capabilities, Engine, Options
 from hark.errors import ModelError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from hark.audio.audio import Audio
 
@@ -86,7 +86,7 @@ class Cascade(Engine):
         self._hears.close()
         self._writes.close()
 
-    def _transcript(self, clip: Audio, language: str | None, before: float) -> Iterator[Delta]:
+    def _transcript(self, clip: Audio, language: str | None, before: float) -> Generator[Delta, None, Transcript]:
         """The transcript of a clip, returned when its progress and notices have been told."""
         key = (clip.id, language)
         with self._lock:

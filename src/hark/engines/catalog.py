@@ -25,7 +25,7 @@ KINDS = {
     "echo": ("hark.engines.echo", "Echo"),
     "faster-whisper": ("hark.engines.faster_whisper", "FasterWhisper"),
     "transformers": ("hark.engines.transformers.engine", "Transformers"),
-    "text": ("hark.engines.transformers.engine", "TextModel"),
+    "text": ("hark.engines.transformers.text_model", "TextModel"),
     "openai": ("hark.engines.openai_server", "OpenAIServer"),
 }
 _WEIGHTED = frozenset({"faster-whisper", "transformers", "text"})

@@ -42,7 +42,7 @@ class Transformers(Engine):
     def __init__(self, name: str, folder: Path, loading: Loading = _DEFAULT) -> None:
         self.name, self.folder, self.loading = name, folder, loading
         config = read_config(folder)
-        self.family = _family(folder, config)
+        self.family = self.family_in(folder, config)
         if isinstance(self.family, RemoteCode) and not loading.trust_remote_code:
             raise untrusted(folder, config["model_type"])
         self.can = self.family.capabilities(config, folder)
@@ -50,8 +50,8 @@ class Transformers(Engine):
         self._reuse: Reuse | None = None
         self._loading = threading.Lock()
 
-    @staticmethod
-    def capabilities(name: str, folder: Path | None) -> Capabilities:
+    @classmethod
+    def capabilities(cls, name: str, folder: Path | None) -> Capabilities:
         """What a model can do, told from its `config.json`.
 
         Raises:
@@ -61,7 +61,12 @@ class Transformers(Engine):
         del name
         assert folder is not None  # noqa: S101 - transformers models are folders
         config = read_config(folder)
-        return _family(folder, config).capabilities(config, folder)
+        return cls.family_in(folder, config).capabilities(config, folder)
+
+    @staticmethod
+    def family_in(folder: Path, config: Mapping[str, Any]) -> Family:
+        """The family of the model in a folder."""
+        return _family(folder, config)
 
     def generate(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
         """Answer, or write down what is said in windows that the model can hear.
