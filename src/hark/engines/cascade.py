@@ -64,7 +64,8 @@ class Cascade(Engine):
             return
         wished = replace(options, language=None, timestamps=None)
         _refuse(self._writes, wished)
-        texts, seconds = {}, 0.0
+        texts: dict[str, str] = {}
+        seconds = 0.0
         for clip in conversation.clips:
             if clip.id not in texts:
                 transcript = yield from self._transcript(clip, options.language, seconds)
