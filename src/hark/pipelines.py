@@ -15,11 +15,9 @@ nothing is cut silently, and an option is honoured or refused.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hark.audio.audio import Audio
@@ -84,7 +82,6 @@ class AudioTextToTextPipeline(Pipeline):  # type: ignore[misc]  # transformers i
             OptionError: it cannot be loaded so, or there is no such option.
         """
         self.task, self.binary_output = task, False
-        self._kept: tempfile.TemporaryDirectory[str] | None = None
         if isinstance(model, Folder):
             if processor is not None:
                 raise OptionError("hark takes the processor from the model's folder.", hint="Leave processor out.")
@@ -92,8 +89,7 @@ class AudioTextToTextPipeline(Pipeline):  # type: ignore[misc]  # transformers i
         elif isinstance(model, Listener):
             self.listener = model
         else:
-            self._kept = tempfile.TemporaryDirectory()
-            self.listener = Listener(given(model, processor, dtype, Path(self._kept.name)))
+            self.listener = Listener(given(model, processor, dtype))
             if device is not None:
                 model.to(device_of(device))
         _, self._forward_params, self._postprocess_params = self._sanitize_parameters(

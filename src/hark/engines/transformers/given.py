@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,13 @@ class Given(Transformers):
         return self._have
 
 
-def given(model: Any, processor: Any, dtype: Any, folder: Path) -> Given:
-    """An engine of a loaded model; `folder` is filled with what families read about a model."""
+def given(model: Any, processor: Any, dtype: Any) -> Given:
+    """An engine of a loaded model.
+
+    Raises:
+        UnsupportedError: it is none, or hark would have loaded it in another way.
+        OptionError: its processor is not there, or another precision is wanted.
+    """
     if not isinstance(model, PreTrainedModel):
         raise UnsupportedError(
             f"{type(model).__name__} is no model of transformers.", hint="Give a folder, or merge_and_unload() first."
@@ -60,19 +66,25 @@ def given(model: Any, processor: Any, dtype: Any, folder: Path) -> Given:
         )
     if dtype not in (None, "auto", model.dtype):
         raise OptionError("A loaded model keeps its precision.", hint="Leave dtype out.")
-    config = json.loads(model.config.to_json_string(use_diff=False)) | {"architectures": [type(model).__name__]}
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    if getattr(model, "generation_config", None) is not None:
-        text = model.generation_config.to_json_string()
-        (folder / "generation_config.json").write_text(text, encoding="utf-8")
-    processor.save_pretrained(folder)
-    engine = Given(type(model).__name__, folder, Loaded(processor, model.eval()))
+    with tempfile.TemporaryDirectory() as name:  # families read what a model can do from its folder
+        _described(model, processor, Path(name))
+        engine = Given(type(model).__name__, Path(name), Loaded(processor, model.eval()))
     kind = type(engine.family)
     if kind.load is not Family.load or kind.model is not Family.model or type(model).__name__ != kind.model_class:
         raise UnsupportedError(
             f"hark loads models such as {type(model).__name__} in a way of its own.", hint="Give the model's folder."
         )
     return engine
+
+
+def _described(model: Any, processor: Any, folder: Path) -> None:
+    """Write what a folder of the model would say, all but the weights."""
+    config = json.loads(model.config.to_json_string(use_diff=False)) | {"architectures": [type(model).__name__]}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    if getattr(model, "generation_config", None) is not None:
+        text = model.generation_config.to_json_string()
+        (folder / "generation_config.json").write_text(text, encoding="utf-8")
+    processor.save_pretrained(folder)
 
 
 def folder_of(model: Folder) -> str:
