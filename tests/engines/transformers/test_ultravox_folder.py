@@ -164,6 +164,8 @@ def test_a_folder_saved_again_is_complete_in_itself(order: hark.Audio, tmp_path:
         ({"num_projector_layers": 2}, "layers of attention"),
         ({"audio_config": {"model_type": "wav2vec2"}}, "is a wav2vec2"),
         ({"audio_config": None}, "neither audio_model_id nor audio_config"),
+        ({"text_model_id": 5}, "neither text_model_id nor text_config"),
+        ({"text_model_id": "."}, r"built on \., which is not on this machine"),
     ],
 )
 def test_another_make_is_refused_before_it_is_loaded(tmp_path: Path, config: dict[str, Any], message: str) -> None:
@@ -172,6 +174,49 @@ def test_another_make_is_refused_before_it_is_loaded(tmp_path: Path, config: dic
     path.write_text(json.dumps({**json.loads(path.read_text()), **config}))
     with pytest.raises(hark.HarkError, match=message):
         hark.load(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"stack_factor": 0}, "describes no projector"),
+        ({"stack_factor": "8"}, "describes no projector"),
+        ({"audio_latency_block_size": -100}, "describes no projector"),
+        ({"projector_act": "magic"}, "describes no projector"),
+        ({"text_model_id": None, "text_config": {"model_type": "magic"}}, "is a magic"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_told(
+    order: hark.Audio, tmp_path: Path, config: dict[str, Any], message: str
+) -> None:
+    folder = tiny_ultravox(tmp_path / "tiny")
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **config}))
+    with hark.load(str(folder)) as listener, pytest.raises(hark.HarkError, match=message):
+        listener.ask(order, "What?")
+
+
+def test_weights_in_several_files_are_one_model(order: hark.Audio, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tiny_ultravox(tmp_path / "tiny")
+    with hark.load(str(folder)) as listener:
+        expected = listener.ask(order, "What?", **GREEDY).text
+    pieces = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    places = {name: f"model-{1 + number % 2}.safetensors" for number, name in enumerate(sorted(pieces))}
+    for file in set(places.values()):
+        save_file({name: pieces[name] for name in pieces if places[name] == file}, folder / file)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    with hark.load(str(folder)) as listener:
+        assert listener.ask(order, "What?", **GREEDY).text == expected
+    (folder / "model-2.safetensors").unlink()
+    with hark.load(str(folder)) as listener, pytest.raises(ModelBrokenError, match=r"model-2.safetensors .* be read"):
+        listener.ask(order, "What?")
+    index.write_text("[1]")
+    with hark.load(str(folder)) as listener, pytest.raises(ModelBrokenError, match=r"index.json cannot be read"):
+        listener.ask(order, "What?")
 
 
 @pytest.mark.parametrize("name", ["multi_modal_projector.ln_post.weight", "adapter.weight"])

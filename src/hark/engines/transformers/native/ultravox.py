@@ -28,7 +28,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from hark.engines.transformers.native import ultravox_folder
-from hark.errors import ModelBrokenError
+from hark.errors import ModelBrokenError, UnsupportedError
 
 
 class UltravoxConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is typed loosely
@@ -72,15 +72,22 @@ class UltravoxConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is
         """Read the config of a folder, with those of the models it is built on.
 
         Raises:
-            ModelNotFoundError, ModelBrokenError, UnsupportedError: as `ultravox_folder.configs`.
+            ModelNotFoundError, ModelBrokenError, UnsupportedError: as `ultravox_folder.configs`, and where it makes no
+                sense or its language model is not one of transformers.
         """
         given = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         text, audio = ultravox_folder.configs(folder, given)
+        if text.get("model_type", "llama") not in CONFIG_MAPPING:
+            raise UnsupportedError(
+                f"The language model of {folder} is a {text['model_type']}, which transformers does not run by itself.",
+                hint="A newer transformers may: pip install -U transformers.",
+            )
         elsewhere = ("text_config", "audio_config", "auto_map", "custom_pipelines", "vocab_size", "initializer_range")
         kept = {key: value for key, value in given.items() if key not in elsewhere}
         made = cls(text_config=text, audio_config=audio, **kept)
+        counts = (made.stack_factor, made.hidden_size, made.audio_latency_block_size or 1)
         known = made.projector_act == "swiglu" or made.projector_act in ACT2FN
-        if not known or min(made.stack_factor, made.hidden_size) < 1:
+        if not known or not all(isinstance(count, int) and count > 0 for count in counts):
             raise ModelBrokenError(f"{folder / 'config.json'} describes no projector.", hint="Download it again.")
         return made
 

@@ -82,7 +82,9 @@ def configs(folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], di
 
 def _config(folder: Path, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     name = config.get(f"{kind}_model_id")
-    found = _read(base_of(name, folder) / "config.json") if name else config.get(f"{kind}_config")
+    found = config.get(f"{kind}_config")
+    if isinstance(name, str) and name:
+        found = _read(base_of(name, folder) / "config.json")
     if not isinstance(found, dict) or not found:
         raise ModelBrokenError(
             f"{folder / 'config.json'} has neither {kind}_model_id nor {kind}_config.",
@@ -91,10 +93,10 @@ def _config(folder: Path, config: Mapping[str, Any], kind: str) -> dict[str, Any
     return found
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise ModelBrokenError(f"{path} cannot be read: {error}.", hint="Copy or download it again.") from error
 
 
