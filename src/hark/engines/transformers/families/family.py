@@ -55,6 +55,8 @@ class Family(ABC):
         model_class: the class of transformers that loads it.
         shortest_seconds: shorter audio is filled up with silence to this length.
         echoes_prompt: whether `generate` gives the prompt's tokens back before its own.
+        usual_files: what a published folder says about what its model can do, by the name of the file: only for the
+            table of families, and only what `capabilities` reads.
         target_positions: the field of the config that says how many tokens the decoder has positions for.
         encoder: the path of the module that hears; what it gave for a clip is kept (see `reuse.py`).
     """
@@ -63,6 +65,7 @@ class Family(ABC):
     shortest_seconds: ClassVar[float] = 0.1
     echoes_prompt: ClassVar[bool] = True
     target_positions: ClassVar[str] = "max_target_positions"
+    usual_files: ClassVar[Mapping[str, Any]] = {}
     encoder: ClassVar[str | None] = None
 
     @abstractmethod

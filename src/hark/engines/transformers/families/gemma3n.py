@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.answers.answer import Notice
 from hark.engines.engine import Capabilities
@@ -33,6 +33,7 @@ class Gemma3n(ChatAudioLM):
     """Gemma 3n, instructed (with a chat template) or base; neither timm nor torchvision is needed."""
 
     model_class = "Gemma3nForConditionalGeneration"
+    usual_files: ClassVar[Mapping[str, Any]] = {"chat_template.jinja": ""}
     transcription_prompt = "Transcribe the following speech segment in its original language."  # from its documentation
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.engines.engine import Capabilities
 from hark.engines.transformers.families.family import GENERATION, ChatAudioLM, Loaded
@@ -22,6 +22,7 @@ class Qwen25Omni(ChatAudioLM):
     """
 
     model_class = "Qwen2_5OmniThinkerForConditionalGeneration"
+    usual_files: ClassVar[Mapping[str, Any]] = {"preprocessor_config.json": {"chunk_length": 300}}
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question, several clips and turns; the limit is where its extractor would cut without a word."""

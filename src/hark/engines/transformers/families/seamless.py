@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.answers.answer import Notice
 from hark.engines.engine import Capabilities, Options
@@ -34,6 +34,9 @@ class Seamless(Transcriber):
     """`SeamlessM4TForSpeechToText`, also from a folder of the full model (its `architectures` name that one)."""
 
     model_class = "SeamlessM4TForSpeechToText"
+    usual_files: ClassVar[Mapping[str, Any]] = {
+        "generation_config.json": {"text_decoder_lang_to_code_id": dict.fromkeys(CODES.values(), 0)}
+    }
     target_positions = "max_position_embeddings"
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:

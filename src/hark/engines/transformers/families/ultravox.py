@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.engines.engine import Capabilities
 from hark.engines.transformers.families.family import GENERATION, RATE, ChatAudioLM, Inputs, Loaded
@@ -25,6 +25,9 @@ TURN_END = "<|eot_id|>"  # ends a turn of Llama 3, though not a text
 class Ultravox(ChatAudioLM):
     """Ultravox 0.2 to 0.6; transformers lacks it, and the code that comes with it is never run."""
 
+    usual_files: ClassVar[Mapping[str, Any]] = {
+        "config.json": {"text_config": {"max_position_embeddings": 131072}, "audio_config": {"d_model": 1280}}
+    }
     # The transcripts it learned to write were asked for so, with the audio after the words.
     transcription_prompt = "Repeat the following text, without any explanation:"
     encoder = "audio_tower"

@@ -160,6 +160,10 @@ class Ichigo(UnitLM):
     Source of the prompts: homebrewltd/ichigo `demo/app.py`, and its tokenizer for torchtune.
     """
 
+    usual_files: ClassVar[Mapping[str, Any]] = {
+        "config.json": {"max_position_embeddings": 131072},
+        "quantizer/units.json": {"kind": "ichigo", "quantizer": "whisper_vq"},
+    }
     transcription = "Transcribe the following audio clip: "
     asks = "<|reserved_special_token_69|>"  # the token with which Ichigo is asked for a transcript
 
@@ -182,6 +186,7 @@ class SpeechGPT(UnitLM):
     Source of the format: 0nutation/SpeechGPT `speechgpt/src/infer/cli_infer.py` and README.md.
     """
 
+    usual_files: ClassVar[Mapping[str, Any]] = {"quantizer/units.json": {"kind": "speechgpt", "quantizer": "kmeans", "layer": 11}}
     needs_template = False
     several_turns = False
     languages = frozenset({"en"})
@@ -224,6 +229,12 @@ class AudioPaLM(UnitLM, Transcriber):
     Source of the tags: AudioPaLM (arXiv 2306.12925), section 3.4: tasks and names of languages, in plain text.
     """
 
+    usual_files: ClassVar[Mapping[str, Any]] = {
+        "quantizer/units.json": {
+            "kind": "audiopalm", "quantizer": "kmeans", "layer": 11, "offset": 0, "count": 1024,
+            "languages": {"en": "English"},
+        },
+    }  # fmt: skip
     needs_template = False
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:

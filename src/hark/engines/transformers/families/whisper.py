@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.engines.engine import Capabilities, Options
+from hark.engines.models import LANGUAGES
 from hark.engines.transformers.families.family import RATE, TRANSCRIBING, Inputs, Loaded, Transcriber
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ class Whisper(Transcriber):
     """Whisper, multilingual or English only."""
 
     model_class = "WhisperForConditionalGeneration"
+    usual_files: ClassVar[Mapping[str, Any]] = {
+        "generation_config.json": {"lang_to_id": {f"<|{code}|>": 0 for code in LANGUAGES}}
+    }
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Languages are those its generation config names; without them it knows English alone."""
