@@ -5,6 +5,7 @@ The masks are made with numpy: the kernel in `llguidance.torch` compiles for 23 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ class Grammars:
             self._compiled.move_to_end(schema.text)
             while len(self._compiled) > _KEPT:
                 self._compiled.popitem(last=False)
-            return Held(self._compiled[schema.text], ends)
+            return Held(self._compiled[schema.text], self._tokenizer.vocab_size, ends)
 
 
 class Held:
@@ -59,8 +60,8 @@ class Held:
     A row is known by what it has written, not by its place: beams change places.
     """
 
-    def __init__(self, matcher: Any, ends: Sequence[int]) -> None:
-        self._fresh, self._ends = matcher, list(ends)
+    def __init__(self, matcher: Any, tokens: int, ends: Sequence[int]) -> None:
+        self._fresh, self._tokens, self._ends = matcher, tokens, list(ends)
         self._start: int | None = None
         self._matchers: dict[tuple[int, ...], Any] = {}
 
@@ -95,13 +96,15 @@ class Held:
         import numpy as np
         from llguidance.numpy import fill_next_token_bitmask
 
-        allowed = np.zeros(size, dtype=bool)
+        allowed = np.zeros(size, dtype=bool)  # heads of models are often wider than their vocabulary
         if matcher.is_stopped():
             allowed[self._ends] = True
             return allowed
-        bits = np.zeros((1, (size + 31) // 32), dtype=np.int32)
+        bits = np.zeros((1, (self._tokens + 31) // 32), dtype=np.int32)
         fill_next_token_bitmask(matcher, bits)
-        return np.unpackbits(bits.view(np.uint8)[0], bitorder="little")[:size].astype(bool)
+        told = np.unpackbits(bits.view(np.uint8)[0], bitorder="little")[: min(self._tokens, size)]
+        allowed[: len(told)] = told
+        return allowed
 
 
 def _compile(schema: Schema, tokenizer: Any) -> Any:
@@ -113,17 +116,17 @@ def _compile(schema: Schema, tokenizer: Any) -> Any:
     from hark.answers.narrow import closed
 
     text = json.dumps(closed(schema.values))
-    wrong = ""
+    found = ""
     for lenient in (False, True):
+        if lenient and not re.search(r"Unimplemented|Unknown format", found):
+            break
         form: Any = {**_FORM, "lenient": lenient}
         grammar = LLMatcher.grammar_from_json_schema(text, overrides=form)
         found = LLMatcher.validate_grammar(grammar, tokenizer)
         if not found:
             return LLMatcher(tokenizer, grammar, log_level=0)
-        wrong = wrong or " ".join(found.split())
-    raise OptionError(
-        f"The schema cannot be enforced: {wrong.rstrip('.')}.", hint="Leave that out of it, or say it in the prompt."
-    )
+    wrong = " ".join(found.split()).rstrip(".")
+    raise OptionError(f"The schema cannot be enforced: {wrong}.", hint="Leave that out of it, or say it in the prompt.")
 
 
 def _tokenizer(tokenizer: Any, ends: Sequence[int]) -> Any:
