@@ -163,10 +163,10 @@ class Bare:
         """Take the next piece, and give what is certain to be JSON; what may be a fence is held back."""
         held = self._held + text
         if not self._begun:
-            if re.fullmatch(r"\s*(`{0,2}|```\w*[ \t]*)", held):
+            if re.fullmatch(r"\s*(`{0,2}|```[ \t]*\w*[ \t]*)", held):
                 self._held = held
                 return ""
-            held, self._begun = re.sub(r"\A\s*(```\w*[ \t]*\n)?\s*", "", held), True
+            held, self._begun = re.sub(r"\A\s*(```[ \t]*\w*[ \t]*\n)?\s*", "", held), True
         end = len(re.sub(r"[\s`]+\Z", "", held))
         self._held = held[end:]
         return held[:end]
