@@ -54,6 +54,33 @@ def test_options_reach_the_model(tone: Path) -> None:
     assert all(part in result.stdout for part in ("temperature 0.5", "seed 7", "Be brief.", "max_new_tokens 90"))
 
 
+@pytest.mark.parametrize("inline", [True, False])
+def test_ask_with_a_schema_prints_json_that_fits_it(tone: Path, tmp_path: Path, *, inline: bool) -> None:
+    schema = '{"type": "object", "properties": {"bars": {"type": "integer"}}, "required": ["bars"]}'
+    (tmp_path / "schema.json").write_text(schema)
+    result = hark("ask", tone, "How many bars?", "--schema", schema if inline else tmp_path / "schema.json")
+    (values,) = lines(result)
+    assert isinstance(values["bars"], int)
+    (answer,) = lines(hark("ask", tone, "How many bars?", "--schema", schema, "--json"))
+    assert answer["data"] == json.loads(answer["generated_text"]) == values
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [("none.json", "cannot be read"), ('{"type": "x"}', "wrong at $.type"), ("{oops", "not JSON")],
+)
+def test_a_schema_that_is_none_is_refused(tone: Path, schema: str, why: str) -> None:
+    result = hark("ask", tone, "What?", "--schema", schema)
+    assert (result.stdout, result.exit_code) == ("", 1)
+    assert why in result.stderr
+
+
+def test_json_that_broke_off_is_not_printed(tone: Path) -> None:
+    result = hark("ask", tone, "What?", "--schema", '{"type": "string"}', "--max-new-tokens", 2)
+    assert (result.stdout, result.exit_code) == ("", 1)
+    assert "limit of 2 tokens" in result.stderr
+
+
 def test_audio_may_come_from_stdin(tone: Path) -> None:
     assert "1.0 s" in hark("ask", "-", "What?", typed=tone.read_bytes()).stdout
 
