@@ -1,4 +1,4 @@
-"""`hark models`, `hark models download` and `hark doctor`: what can be used here, and whether it works."""
+"""`hark models` (what can be used here, and what else could be), `hark doctor` (whether it works)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import typer
 from hark.cli import options as o
 from hark.cli.show import console, downloading, out, out_json, reporting
 from hark.engines import catalog, models
-from hark.engines.transformers.families.catalog import CLASSIFIERS, FAMILIES
+from hark.errors import UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hark.engines.engine import Capabilities
+    from hark.engines.transformers.families.overview import Kind
 
 app = typer.Typer(help="What models can be used here, what each can do, what each needs.", invoke_without_command=True)
 
@@ -30,21 +33,94 @@ def list_models(context: typer.Context, as_json: o.Json = False) -> None:
         out(_table(found))
         if any(not model.ready for model in found):
             out("\nWeights that are not here: hark models download NAME")
-        out(f"Folders of transformers models can be named too; families: {', '.join(sorted(FAMILIES))}")
-        out(f"With a classification head, for hark classify: {', '.join(sorted(CLASSIFIERS))}")
+        out("\nKinds of transformers models whose folders can be named or added (hark models families says more):")
+        for does, kinds in _by_what_they_do().items():
+            out(f"  {does}: {', '.join(kinds)}")
+
+
+@app.command()
+def families(as_json: o.Json = False) -> None:
+    """List the kinds of transformers models that hark runs, and what each can do."""
+    from hark.engines.transformers.families.overview import overview
+
+    with reporting(as_json=as_json):
+        if as_json:
+            out_json([kind.to_dict() for kind in overview()])
+            return
+        rows = [_family_row(kind) for kind in overview()]
+        out(_shown(("model type", "can", "recordings", "turns", "system", "at once", "times", "languages"), rows))
+        out("\nat once: the longest audio of one question or label; a transcript is split at pauses, of any length.")
+        out("A folder may know less than its kind: hark models add FOLDER, then hark models.")
+
+
+@app.command()
+def add(
+    given: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="A folder, or a repository in the Hugging Face cache.")
+    ],
+    name: Annotated[str | None, typer.Option("--name", help="What to call it; else as its folder is called.")] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the files; else they are linked to.")] = False,
+) -> None:
+    """Add a model that is on this machine to hark's folder of models, so that its name is enough."""
+    from hark.engines.adding import add as added
+
+    with reporting():
+        model = added(given, name, copy=copy)
+        does = _does(model.can)
+        out(f"{model.name}: {does if model.can.tasks else f'{does}, about text; see --answer-with'}")
+        try:
+            catalog.open_engine(model).close()
+        except UnsupportedError as refusal:  # it brings code of its own
+            out(f"{refusal.message}\n{refusal.hint}")
+
+
+def _by_what_they_do() -> dict[str, list[str]]:
+    from hark.engines.transformers.families.overview import overview
+
+    found: dict[str, list[str]] = {}
+    for kind in overview():
+        found.setdefault(_does(kind.can) if kind.can else "as the folder says", []).append(kind.model_type)
+    return found
+
+
+def _family_row(kind: Kind) -> tuple[str, ...]:
+    can = kind.can
+    if can is None:
+        return (kind.model_type, "as the folder says", *[""] * 6)
+    several = ("several" if can.several_clips else "one", "several" if can.several_turns else "one")
+    system = "yes" if can.system_prompt else "no"
+    return (kind.model_type, _does(can), *several, system, _length(can), can.timestamps, _languages(can))
+
+
+def _length(can: Capabilities) -> str:
+    seconds = can.max_seconds
+    if seconds is None:
+        return "any"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _table(found: list[catalog.Model]) -> str:
+    rows = [
+        (
+            model.name,
+            "" if model.ready else f"{model.megabytes} MB",
+            _languages(model.can),
+            model.can.timestamps,
+            _does(model.can),
+        )
+        for model in found
+    ]
+    return _shown(("model", "needs", "languages", "times", "can"), rows)
+
+
+def _shown(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("model", "needs", "languages", "times"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("can", overflow="fold")
-    for model in found:
-        can = model.can
-        needs = "" if model.ready else f"{model.megabytes} MB"
-        table.add_row(model.name, needs, _languages(can), can.timestamps, _does(can))
+    for column in columns:
+        table.add_column(column, no_wrap=column != "can", overflow="fold" if column == "can" else "ellipsis")
+    for row in rows:
+        table.add_row(*row)
     screen = console()
     with screen.capture() as shown:
         screen.print(table)
@@ -69,7 +145,12 @@ def _does(can: Capabilities) -> str:
 def _languages(can: Capabilities) -> str:
     if can.languages is None:
         return "any"
-    return " ".join(sorted(can.languages)) if len(can.languages) <= 3 else f"{len(can.languages)}"
+    if len(can.languages) <= 3:
+        return " ".join(sorted(can.languages))
+    long = sum(
+        len(code) > 2 for code in can.languages
+    )  # SeamlessM4T knows each language by its code of two letters too
+    return f"{long if 2 * long >= len(can.languages) else len(can.languages)}"
 
 
 @app.command()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PREFIX = "faster-whisper"
 FILES = ("config.json", "model.bin", "preprocessor_config.json", "tokenizer.json", "vocabulary.*")
-_PARTIAL = ".partial"
+PARTIAL = ".partial"  # of folders that are not complete yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def kept() -> list[Path]:
         inside = sorted(settings.current().models.iterdir())
     except OSError:
         return []
-    return [path for path in inside if path.is_dir() and path.suffix != _PARTIAL and not path.name.startswith(".")]
+    return [path for path in inside if path.is_dir() and path.suffix != PARTIAL and not path.name.startswith(".")]
 
 
 def missing(folder: Path) -> list[str]:
@@ -138,7 +138,7 @@ def download(name: str, progress: Progress | None = None) -> Path:
     if here and not missing(here):
         return here
     final = own_folder(size)
-    partial = final.with_name(final.name + _PARTIAL)
+    partial = final.with_name(final.name + PARTIAL)
     try:
         if final.is_dir() and not partial.exists():
             final.rename(partial)

@@ -152,11 +152,8 @@ RULES = (
         native speaker|where is the speaker from|pronunciation
         sarcas\w+|ironic
         (speaker|person|caller|he|she) lying$
-        emotions? (do|does) (the|his|her|their) voices? (show|express|have)
-        how does the (speaker|person|voice|caller) sound$
-        ^describe the (prosody|intonation)\b
         """,
-        "judge a voice (feeling, age, sex, accent, pronunciation, prosody, irony)",
+        "judge a voice (age, sex, accent, pronunciation, irony)",
     ),
     _rule(
         r"""
