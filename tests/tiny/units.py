@@ -34,7 +34,7 @@ def tiny_ichigo(folder: Path, seed: int = 0) -> Path:
 
 def tiny_speechgpt(folder: Path, seed: int = 0) -> Path:
     """Write the folder."""
-    words = tokenizer(["<s>", "</s>"], eos="</s>", pad="<s>", bos_token="<s>")
+    words = _begins(tokenizer(["<s>", "</s>"], eos="</s>", pad="<s>", bos_token="<s>"))
     words.add_tokens([f"<{code}>" for code in range(CODES)])
     words.add_tokens(["<sosp>", "<eosp>", "[Human]", "[SpeechGPT]", "<eoh>", "<eos>"])
     _language_model(folder, words, len(words), seed)
@@ -44,7 +44,7 @@ def tiny_speechgpt(folder: Path, seed: int = 0) -> Path:
 
 def tiny_audiopalm(folder: Path, seed: int = 0) -> Path:
     """Write the folder: the tokenizer does not know the units, the language model has rows for them."""
-    words = tokenizer(["<s>", "</s>"], eos="</s>", pad="<s>", bos_token="<s>")
+    words = _begins(tokenizer(["<s>", "</s>"], eos="</s>", pad="<s>", bos_token="<s>"))
     _language_model(folder, words, len(words) + CODES, seed)
     kmeans(folder / "quantizer", seed)
     told = {"kind": "audiopalm", "quantizer": "kmeans", "layer": 2, "offset": len(words), "count": CODES}
@@ -109,6 +109,16 @@ def kmeans(folder: Path, seed: int = 0) -> Path:
         frames = encoder(torch.randn(1, 320 * 200), output_hidden_states=True).hidden_states[2][0]
     save_file({"codebook": frames[:CODES].clone()}, folder / "codebook.safetensors")
     return folder
+
+
+def _begins(words: Any) -> Any:
+    """Let a tokenizer begin each text with `<s>`, as LLaMA's does."""
+    from tokenizers.processors import TemplateProcessing
+
+    words.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", words.convert_tokens_to_ids("<s>"))]
+    )
+    return words
 
 
 def _language_model(folder: Path, words: Any, rows: int, seed: int, positions: int = 2048) -> Path:

@@ -7,6 +7,7 @@ the rest is that of any causal language model.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.conversation.conversation import Clip, Text
@@ -125,11 +126,20 @@ class UnitLM(TextLM):
         return f"{start}{end}"
 
     def said(self, loaded: Loaded, message: Message) -> str:
-        """The text of a message with its clips; text that was given after all clips is put before them."""
+        """The text of a message with its clips; text that was given after all clips is put before them.
+
+        Pieces of text that touch are made one before control tokens in them are looked for.
+        """
         clips, texts = ([part for part in message.parts if isinstance(part, kind)] for kind in (Clip, Text))
-        parts = [*texts, *clips] if message.parts == (*clips, *texts) else message.parts
-        tokenizer = self.tokenizer(loaded)
-        return "".join(self.clip(loaded) if isinstance(part, Clip) else plain(tokenizer, part.text) for part in parts)
+        parts = (*texts, *clips) if message.parts == (*clips, *texts) else message.parts
+        said = []
+        for is_clip, group in groupby(parts, lambda part: isinstance(part, Clip)):
+            if is_clip:
+                said += [self.clip(loaded) for _ in group]
+            else:
+                text = "\n".join(part.text for part in group if isinstance(part, Text))
+                said.append(plain(self.tokenizer(loaded), text))
+        return "".join(said)
 
     def _filled(self, loaded: Loaded, messages: Sequence[tuple[str, str]], clips: list[NDArray[Any]]) -> Inputs:
         """Put the units of the clips after the tokens that begin one; a person's text gives no such token."""
@@ -186,7 +196,9 @@ class SpeechGPT(UnitLM):
     Source of the format: 0nutation/SpeechGPT `speechgpt/src/infer/cli_infer.py` and README.md.
     """
 
-    usual_files: ClassVar[Mapping[str, Any]] = {"quantizer/units.json": {"kind": "speechgpt", "quantizer": "kmeans", "layer": 11}}
+    usual_files: ClassVar[Mapping[str, Any]] = {
+        "quantizer/units.json": {"kind": "speechgpt", "quantizer": "kmeans", "layer": 11}
+    }
     needs_template = False
     several_turns = False
     languages = frozenset({"en"})

@@ -39,8 +39,8 @@ class KMeans(Quantiser):
             )
 
     @classmethod
-    def load(cls, folder: Path, layout: Layout) -> KMeans:
-        """Load it from `quantizer/`.
+    def of(cls, encoder: Path, centres: NDArray[Any], layer: int) -> KMeans:
+        """Put it together with the encoder in a folder, which may be that of a larger model.
 
         Raises:
             ModelBrokenError: a file or a weight is missing, or parts do not fit.
@@ -48,11 +48,18 @@ class KMeans(Quantiser):
         import torch
         from transformers import AutoModel
 
+        return cls(load_encoder(encoder, AutoModel), load_extractor(encoder), torch.from_numpy(centres), layer)
+
+    @classmethod
+    def load(cls, folder: Path, layout: Layout) -> KMeans:
+        """Load it from `quantizer/`.
+
+        Raises:
+            ModelBrokenError: a file or a weight is missing, or parts do not fit.
+        """
         from hark.engines.transformers.native.published import read_centres
 
-        centres = torch.from_numpy(read_centres(folder / layout.codebook))
-        encoder = folder / layout.encoder
-        return cls(load_encoder(encoder, AutoModel), load_extractor(encoder), centres, layout.layer or 0)
+        return cls.of(folder / layout.encoder, read_centres(folder / layout.codebook), layout.layer or 0)
 
     def to(self, device: Any) -> None:
         """Move the encoder and the centres."""
@@ -71,5 +78,4 @@ class KMeans(Quantiser):
 
 def nearest(frames: Any, centres: Any) -> Any:
     """The centre (n,) with the least squared distance to each frame (n, width); |x|^2 is the same for all of them."""
-    frames, centres = frames.double(), centres.double()
     return ((centres**2).sum(1) - 2 * frames @ centres.T).argmin(1)

@@ -35,7 +35,6 @@ NEEDED = ("codebook", "norm.weight", "norm.bias", "mlp.0.weight", "mlp.0.bias", 
 # Settings of every published Ichigo quantiser, for checkpoints of Lightning, which hold none.
 ICHIGO = {"downsample": 2, "use_cosine_sim": True}
 ICHIGO_TUNABLES = {"downsample_mean": True, "downsample_conv": False, "mask_embs": True}
-LAYER = re.compile(r"[_-]L(\d+)(?=[_.-])")  # in names such as mhubert_base_vp_en_es_fr_it3_L11_km1000.bin
 
 
 def read_bottleneck(path: Path, layout: Layout) -> Bottleneck:
@@ -111,7 +110,7 @@ def read_centres(path: Path) -> NDArray[Any]:
             f"{path} holds an array {found.shape} of {found.dtype}, not centres of k-means.",
             hint="They are finite numbers, one row for each centre.",
         )
-    return np.ascontiguousarray(found, dtype=np.float32)
+    return np.array(found, dtype=np.float32, order="C")  # a copy of its own, which can be written
 
 
 def _only(arrays: Mapping[str, Any], path: Path) -> Any:

@@ -145,22 +145,24 @@ def load_quantiser(folder: Path) -> Quantiser:
     return made(folder / FOLDER, layout)
 
 
-def load_encoder(folder: Path, made: Any) -> Any:
+def load_encoder(folder: Path, made: Any, inside: str = "") -> Any:
     """Load an encoder of transformers in float32; a weight that is missing is an error, never a random number.
 
     Args:
         folder: an ordinary folder of transformers.
         made: the class that loads it.
+        inside: what the names of its weights begin with where the folder holds a larger model, as a pattern.
 
     Raises:
         ModelBrokenError: a file or a weight is missing, or it is no such encoder.
     """
     import torch
 
+    how: dict[str, Any] = {"key_mapping": {f"^{inside}": ""}} if inside else {}
     hint = "It is a folder that transformers saved: config.json, model.safetensors, preprocessor_config.json."
     try:
         encoder, found = made.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32, **how
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelBrokenError(f"The encoder in {folder} cannot be loaded: {_line(error)}", hint=hint) from error

@@ -86,19 +86,26 @@ class WhisperVQ(Quantiser):
             )
 
     @classmethod
-    def load(cls, folder: Path, layout: Layout) -> WhisperVQ:
-        """Load it from `quantizer/`.
+    def of(cls, encoder: Path, bottleneck: Bottleneck) -> WhisperVQ:
+        """Put it together with the encoder in a folder, which may be that of a whole Whisper.
 
         Raises:
             ModelBrokenError: a file or a weight is missing, or parts do not fit.
         """
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+        return cls(load_encoder(encoder, WhisperEncoder, r"model\.encoder\."), load_extractor(encoder), bottleneck)
+
+    @classmethod
+    def load(cls, folder: Path, layout: Layout) -> WhisperVQ:
+        """Load it from `quantizer/`.
+
+        Raises:
+            ModelBrokenError: a file or a weight is missing, or parts do not fit.
+        """
         from hark.engines.transformers.native.published import read_bottleneck
 
-        bottleneck = read_bottleneck(folder / layout.codebook, layout)
-        encoder = folder / layout.encoder
-        return cls(load_encoder(encoder, WhisperEncoder), load_extractor(encoder), bottleneck)
+        return cls.of(folder / layout.encoder, read_bottleneck(folder / layout.codebook, layout))
 
     def to(self, device: Any) -> None:
         """Move the encoder and the codebook."""
