@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hark.cli import options as o
+from hark.cli.convert import convert
 from hark.cli.show import console, downloading, out, out_json, reporting
 from hark.engines import catalog, models
 from hark.errors import UnsupportedError
@@ -180,3 +181,6 @@ def doctor(model: o.Model = None, as_json: o.Json = False) -> None:
             out_json({"ok": not failed, "checks": [check.to_dict() for check in checks]})
     if failed:
         raise typer.Exit(1)
+
+
+app.command()(convert)
