@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from hark import settings
 from hark.answers.answer import Answer, Delta
@@ -14,7 +14,7 @@ from hark.conversation.huggingface_wire import read_request
 from hark.conversation.messages import read_messages
 from hark.engines.catalog import open_engine, resolve
 from hark.engines.engine import Capabilities, Engine, Options, check
-from hark.errors import OptionError
+from hark.errors import ConversationError, OptionError
 from hark.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -48,12 +48,22 @@ class Listener:
         """What the model can do."""
         return self.engine.can
 
-    def ask(self, audio: Any, prompt: str | None = None, *, system: str | None = None, **options: Any) -> Answer:
+    @overload
+    def ask(self, audio: Any, prompt: str | None = None, *, system: str | None = None, **options: Any) -> Answer: ...
+
+    @overload
+    def ask(self, audio: Any, prompt: Sequence[str], *, system: str | None = None, **options: Any) -> list[Answer]: ...
+
+    def ask(
+        self, audio: Any, prompt: str | Sequence[str] | None = None, *, system: str | None = None, **options: Any
+    ) -> Answer | list[Answer]:
         """Ask about audio; without a prompt, transcribe it.
+
+        Several questions are answered as one by one, but at once where the model can: a list of answers, in order.
 
         Args:
             audio: anything `Audio.of` takes, a list of such, a `Conversation`, or a list of chat messages.
-            prompt: the question.
+            prompt: the question, or a list of questions about the same audio.
             system: a system prompt, where the model follows one.
             options: fields of `hark.Options`, such as `task`, `language`, `max_new_tokens`, `schema`.
 
@@ -62,7 +72,25 @@ class Listener:
             UnsupportedError: the model cannot do it; the hint says what can.
             OptionError: there is no such option, or its value is wrong.
         """
-        return Answer.of(self.stream(audio, prompt, system=system, **options))
+        if prompt is None or isinstance(prompt, str):
+            return Answer.of(self.stream(audio, prompt, system=system, **options))
+        if not isinstance(prompt, list | tuple) or not prompt:
+            raise ConversationError(f"{prompt!r} is no question.", hint="Give text, or a list of at least one text.")
+        about = _conversation(audio, None, system) if _is_messages(audio) else audio
+        if not isinstance(about, Conversation):  # read once: a file object can be
+            about = [Audio.of(item) for item in (about if isinstance(about, list) else [about])]
+        return self._together([_conversation(about, one, system) for one in prompt], **options)
+
+    def _together(self, conversations: list[Conversation], **options: Any) -> list[Answer]:
+        wanted = Options.of(**options)
+        asked = [prepared(self.engine.name, self.can, conversation, wanted) for conversation in conversations]
+        told = asked[0][1]
+        if any(one != told for _, one in asked):
+            return [Answer.of(self.answer(conversation, **options)) for conversation in conversations]
+        answers = self.engine.generate_batch([conversation for conversation, _ in asked], told)
+        if told.schema is None:
+            return answers
+        return [told.schema.checked_answer(answer, self.engine.name, told.max_new_tokens) for answer in answers]
 
     def stream(
         self, audio: Any, prompt: str | None = None, *, system: str | None = None, **options: Any

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import hark
+from hark.engines.engine import Options
+from hark.engines.transformers.batch import buckets
 from hark.engines.transformers.engine import Transformers
 from hark.engines.transformers.memory import Memory
 from tiny.families import MAKERS, make
@@ -25,8 +27,8 @@ torch = pytest.importorskip("torch")
 RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
 TRANSCRIBERS = frozenset(
-    "audiopalm hubert moonshine parakeet_ctc parakeet_tdt qwen3_asr seamless_m4t seamless_m4t_v2 speech_to_text speecht5 "
-    "voxtral_realtime wav2vec2 whisper".split()
+    "audiopalm hubert moonshine parakeet_ctc parakeet_tdt qwen3_asr seamless_m4t seamless_m4t_v2 speech_to_text "
+    "speecht5 voxtral_realtime wav2vec2 whisper".split()
 )
 THE_SAME = frozenset({"qwen2_5_omni"})  # its thinker is a family of its own
 
@@ -260,3 +262,82 @@ def test_a_value_larger_than_the_limit_is_not_kept() -> None:
 def test_a_size_that_cannot_be_is_refused(qwen: Path, value: Any) -> None:
     with pytest.raises(ValueError, match="cache_mb"):
         hark.load(str(qwen), cache_mb=value)
+
+
+QUESTIONS = ["What?", "Who is it, and where was that, exactly?", "x", "What is it?"]
+
+
+def alike(together: list[hark.Answer], alone: list[hark.Answer]) -> None:
+    assert [answer.text for answer in together] == [answer.text for answer in alone]
+    for name in ("audio_seconds", "input_tokens", "output_tokens"):
+        assert [getattr(answer.usage, name) for answer in together] == [getattr(answer.usage, name) for answer in alone]
+    assert [answer.notices for answer in together] == [answer.notices for answer in alone]
+
+
+def test_several_questions_at_once_are_answered_as_alone(
+    warm: hark.Listener, fresh: hark.Listener, order: hark.Audio
+) -> None:
+    alone = [fresh.ask(order, question, **GREEDY) for question in QUESTIONS]
+    assert len({answer.text for answer in alone}) == len(QUESTIONS)
+    with counting(warm) as counted:
+        alike(warm.ask(order, QUESTIONS, **GREEDY), alone)
+    once = counted["encoder"]
+    with counting(warm) as counted:
+        again = warm.ask(order, QUESTIONS, **GREEDY)
+    alike(again, alone)
+    assert counted["encoder"] == 0
+    assert all(answer.usage.cached_clips == 1 for answer in again)
+    with counting(fresh) as counted:
+        fresh.ask(order, "What?", **GREEDY)
+    assert once <= counted["encoder"] * (1 if fresh.can.batch_exact else len(QUESTIONS))
+
+
+def test_stops_and_limits_hold_for_each_of_several(
+    warm: hark.Listener, fresh: hark.Listener, order: hark.Audio
+) -> None:
+    stop = fresh.ask(order, QUESTIONS[0], **GREEDY).text[3]
+    for how in ({"stop": stop}, {"max_new_tokens": 2}, {"beams": 2}, {"temperature": 1.2, "seed": 3}):
+        alone = [fresh.ask(order, question, **{**GREEDY, **how}) for question in QUESTIONS[:2]]
+        alike(warm.ask(order, QUESTIONS[:2], **{**GREEDY, **how}), alone)
+
+
+def test_conversations_of_other_lengths_at_once_are_answered_as_alone(
+    warm: hark.Listener, fresh: hark.Listener, order: hark.Audio, hesitant: hark.Audio
+) -> None:
+    clips = [order, hesitant, order[0:1], hesitant[1:3], hesitant[0.5:]]
+    conversations = [hark.Conversation.ask((clip,), "What is it?") for clip in clips]
+    alone = [hark.Answer.of(fresh.answer(conversation, **GREEDY)) for conversation in conversations]
+    alike(warm.engine.generate_batch(conversations, Options(**GREEDY)), alone)
+
+
+def test_buckets_hold_all_and_pad_little() -> None:
+    lengths = [700, 80, 90, 690, 100, 400, 410, 85, 95, 88, 87, 86]
+    found = buckets(lengths, lambda length: length)
+    assert sorted(length for bucket in found for length in bucket) == sorted(lengths)
+    assert max(map(len, found)) <= 8
+    assert sum(len(bucket) * max(bucket) for bucket in found) < 1.1 * sum(lengths)
+    assert buckets([], len) == []
+
+
+@pytest.mark.parametrize("prompts", [[], [""], [1], 5])
+def test_questions_that_are_none_are_refused(qwen: Path, order: hark.Audio, prompts: Any) -> None:
+    with hark.load(str(qwen)) as listener:
+        if prompts == [""]:  # no prompt means transcribe, here too
+            assert [answer.usage.cached_clips for answer in listener.ask(order, prompts, **GREEDY)] == [None]
+            return
+        with pytest.raises(hark.HarkError):
+            listener.ask(order, prompts)
+
+
+def test_several_questions_with_a_system_prompt_about_messages_and_a_file_read_once(qwen: Path, examples: Path) -> None:
+    with hark.load(str(qwen)) as listener:
+        path = examples / "order.flac"
+        expected = [listener.ask(path, question, system="Go.", **GREEDY).text for question in QUESTIONS]
+        with path.open("rb") as file:
+            found = listener.ask(file, QUESTIONS, system="Go.", **GREEDY)
+        assert [answer.text for answer in found] == expected
+        messages = [
+            {"role": "system", "content": "Go."},
+            {"role": "user", "content": [{"type": "audio", "path": str(path)}]},
+        ]
+        assert [answer.text for answer in listener.ask(messages, QUESTIONS, **GREEDY)] == expected

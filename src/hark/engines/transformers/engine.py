@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from dataclasses import replace
@@ -9,18 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hark import settings
-from hark.answers.answer import Delta, Notice, Usage
+from hark.answers.answer import Answer, Delta, Notice, Usage
 from hark.answers.transcript import Segment
 from hark.engines.engine import Capabilities, Engine, Options
 from hark.engines.loading import Loading
 from hark.engines.transformers.classification import classify
 from hark.engines.transformers.families.catalog import FAMILIES, family_of
 from hark.engines.transformers.families.classify import Classifier
+from hark.engines.transformers.families.family import Transcriber
 from hark.engines.transformers.families.remote import RemoteCode, code_of, untrusted
 from hark.errors import HarkError, MissingExtraError, ModelBrokenError, ModelError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from hark.audio.audio import Audio
     from hark.audio.windows import Window
     from hark.conversation.conversation import Conversation
+    from hark.engines.transformers.batch import Row
     from hark.engines.transformers.families.family import Family, Inputs, Loaded
     from hark.engines.transformers.generation import Counted
     from hark.engines.transformers.reuse import Heard, Reuse
@@ -77,17 +80,44 @@ class Transformers(Engine):
             ModelError: the model failed while it worked.
         """
         self.family.refuse(self.can, options)
-        try:
+        with _failing(self.name):
             if options.task in ("transcribe", "translate"):
                 yield from self._write_down(conversation, options)
             elif isinstance(self.family, Classifier):
                 yield from classify(self.family, self.loaded(), conversation.clips[0], options.top)
             else:
                 yield from self._answer(conversation, options)
-        except HarkError:
-            raise
-        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, OSError) as error:
-            raise ModelError(f"{self.name} failed: {str(error).splitlines()[0] if str(error) else error!r}.") from error
+
+    def generate_batch(self, conversations: Sequence[Conversation], options: Options) -> list[Answer]:
+        """Answer several conversations, each as alone, but several at once where that changes nothing.
+
+        Questions about the same audio share what they begin with; others are answered with those of like length.
+
+        Raises:
+            HarkError: as `generate`.
+        """
+        from hark.engines.transformers import batch
+
+        asked = not (options.task or isinstance(self.family, (Classifier, Transcriber)))
+        if not asked or len(conversations) < 2 or not batch.possible(self.loaded(), options):
+            return super().generate_batch(conversations, options)
+        self.family.refuse(self.can, options)
+        with _failing(self.name):
+            loaded, reuse = self._ready()
+            rows = [self._row(loaded, reuse, conversation, options) for conversation in conversations]
+            alone = batch.answer(self.family, loaded, reuse, rows, options, exact=self.can.batch_exact)
+            for row in alone:
+                for _ in self._told(row, loaded, reuse, options):
+                    pass
+            return [
+                Answer.of(
+                    (
+                        Delta(row.counted.text, notices=row.notices),
+                        *_summed(row.seconds, row.counted, options, remembers=True),
+                    )
+                )
+                for row in rows
+            ]
 
     def close(self) -> None:
         """Let go of the weights, and of what was heard with them."""
@@ -95,21 +125,31 @@ class Transformers(Engine):
             self._loaded = self._reuse = None
 
     def _answer(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
-        from hark.engines.transformers.generation import Counted
+        loaded, reuse = self._ready()
+        row = self._row(loaded, reuse, conversation, options)
+        yield Delta(notices=row.notices, heard=row.seconds)
+        for text in self._told(row, loaded, reuse, options):
+            yield Delta(text)
+        yield from _summed(row.seconds, row.counted, options, remembers=True)
+
+    def _told(self, row: Row, loaded: Loaded, reuse: Reuse, options: Options) -> Iterator[str]:
+        """The pieces of an answer."""
+        from hark.engines.transformers.generation import generate
+
+        run = partial(reuse.run, self.family, row.heard, row.counted)
+        yield from generate(self.family, loaded, row.inputs, options, row.counted, run)
+
+    def _row(self, loaded: Loaded, reuse: Reuse, conversation: Conversation, options: Options) -> Row:
+        """What the model is given of a conversation."""
+        from hark.engines.transformers.batch import Row
 
         clips = [self._samples(clip) for clip in conversation.clips]
         seconds = sum(len(clip) for clip in clips) / RATE
-        yield Delta(notices=tuple(notice for clip in conversation.clips for notice in clip.notices), heard=seconds)
-        counted = Counted()
-        loaded, reuse = self._ready()
         filled, known = [self._filled(clip) for clip in clips], reuse.known()
         inputs = self.family.ask(loaded, conversation, filled, options)
-        yield Delta(notices=inputs.notices)
         heard = replace(self._heard(loaded, conversation, filled, options), known=reuse.known() - known)
-        run = partial(reuse.run, self.family, heard, counted)
-        for text in self._texts(inputs, options, counted, run):
-            yield Delta(text)
-        yield from _summed(seconds, counted, options, remembers=True)
+        notices = (*(notice for clip in conversation.clips for notice in clip.notices), *inputs.notices)
+        return Row(self._cast(loaded, inputs), heard, seconds, notices, conversation.system)
 
     def _heard(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Heard:
         """What tells the clips of a request from others."""
@@ -163,13 +203,11 @@ class Transformers(Engine):
         whole, told = self.family.transcript(self.loaded(), counted.text)
         return Segment(whole, window.start, window.end, language=language or told)
 
-    def _texts(
-        self, inputs: Inputs, options: Options, counted: Counted, run: Callable[..., Any] | None = None
-    ) -> Iterator[str]:
+    def _texts(self, inputs: Inputs, options: Options, counted: Counted) -> Iterator[str]:
         from hark.engines.transformers.generation import generate
 
         loaded = self.loaded()
-        yield from generate(self.family, loaded, self._cast(loaded, inputs), options, counted, run)
+        yield from generate(self.family, loaded, self._cast(loaded, inputs), options, counted)
 
     def _cast(self, loaded: Loaded, inputs: Inputs) -> Inputs:
         """Inputs where the model is, in its precision."""
@@ -219,6 +257,21 @@ class Transformers(Engine):
             loaded = self.family.load(self.folder, **placement(self.loading))
             placed(loaded.model, self.loading)
         return loaded
+
+
+@contextlib.contextmanager
+def _failing(name: str) -> Iterator[None]:
+    """Tell what libraries raise as an error of hark.
+
+    Raises:
+        ModelError: the model failed while it worked.
+    """
+    try:
+        yield
+    except HarkError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError, KeyError, OSError) as error:
+        raise ModelError(f"{name} failed: {str(error).splitlines()[0] if str(error) else error!r}.") from error
 
 
 class _Heard:

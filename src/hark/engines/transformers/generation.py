@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from hark.answers.transcript import Segment
     from hark.engines.engine import Options
@@ -65,9 +65,7 @@ def generate(
     """
     ids = inputs.tensors.get("input_ids") if hasattr(inputs.tensors, "get") else None
     counted.input_tokens += 0 if ids is None else int(ids.shape[-1])
-    wished = options.max_new_tokens or loaded.model.generation_config.max_new_tokens or DEFAULT_TOKENS
-    limits = (wished, family.most_tokens(loaded, inputs, options))
-    limit = min(most for most in limits if most)
+    limit = _limit(family, loaded, inputs, options)
     wanted = threading.Event()
     tokens = _Tokens(skip_first=ids is not None or not family.echoes_prompt)
     keywords = _keywords(options, limit, wanted) | grammar(family, loaded, options)
@@ -81,6 +79,74 @@ def generate(
     finally:
         wanted.set()
         thread.join()
+
+
+def _limit(family: Family, loaded: Loaded, inputs: Inputs, options: Options) -> int:
+    wished = options.max_new_tokens or loaded.model.generation_config.max_new_tokens or DEFAULT_TOKENS
+    limits = (wished, family.most_tokens(loaded, inputs, options))
+    return min(most for most in limits if most)
+
+
+def generate_rows(
+    family: Family,
+    loaded: Loaded,
+    rows: Sequence[Inputs],
+    options: Options,
+    counted: Sequence[Counted],
+    run: Callable[..., Any],
+) -> bool:
+    """Generate several texts at once, each as `generate` gives it alone, into `counted`.
+
+    `run` makes a batch of the rows, padded before their new tokens, and gives its ids (rows, n); or None, and then so
+    does this give False.
+
+    Raises:
+        Exception: whatever the model raises.
+    """
+    import torch
+
+    limit = min(_limit(family, loaded, row, options) for row in rows)
+    longest = max(row.tensors["input_ids"].shape[-1] for row in rows)
+    keywords = _keywords(options, limit, threading.Event()) | grammar(family, loaded, options)
+    if options.stop:
+        keywords["stopping_criteria"].append(_stopped(family, loaded, longest, options.stop))
+    with loaded.lock, quiet(), last_logits(loaded.model), torch.inference_mode():
+        if options.seed is not None:
+            torch.manual_seed(options.seed)
+        ids = run(loaded, rows[0], **keywords)
+    if ids is None:
+        return False
+    for row, said, told in zip(rows, ids[:, longest:].tolist(), counted, strict=True):
+        told.input_tokens += int(row.tensors["input_ids"].shape[-1])
+        _tell(family, loaded, said, options, limit, told)
+    return True
+
+
+def _stopped(family: Family, loaded: Loaded, start: int, stops: tuple[str, ...]) -> Any:
+    """What ends a row where one of the stops is written."""
+    import torch
+    from transformers import StoppingCriteria
+
+    class Stopped(StoppingCriteria):  # type: ignore[misc]  # torch is typed loosely
+        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+            del scores
+            texts = [family.read(loaded, row) for row in input_ids[:, start:].tolist()]
+            found = [any(stop in text for stop in stops) for text in texts]
+            return torch.tensor(found, dtype=torch.bool, device=input_ids.device)
+
+    return Stopped()
+
+
+def _tell(family: Family, loaded: Loaded, ids: list[int], options: Options, limit: int, counted: Counted) -> None:
+    """The text of one row, without what fills it up after its end."""
+    count = next((place for place, token in enumerate(ids, 1) if _ended(loaded, token)), len(ids))
+    counted.text, stopped = _until(family.read(loaded, ids[:count]), options.stop or (), last=True)
+    if stopped:
+        texts = ((place, family.read(loaded, ids[:place])) for place in range(1, count + 1))
+        count = next(place for place, text in texts if any(stop in text for stop in options.stop or ()))
+        counted.text, _ = _until(family.read(loaded, ids[:count]), options.stop or (), last=True)
+    counted.output_tokens += count
+    counted.cut = counted.cut or (not stopped and count >= limit and not _ended(loaded, ids[count - 1]))
 
 
 def _work(

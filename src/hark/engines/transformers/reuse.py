@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hark.engines.transformers.memory import Memory, remember_features, remembered, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hark.engines.transformers.families.family import Family, Inputs, Loaded
     from hark.engines.transformers.generation import Counted
@@ -106,19 +107,70 @@ class Reuse:
         self, family: Family, heard: Heard, counted: Counted, loaded: Loaded, inputs: Inputs, **keywords: Any
     ) -> Any:
         """Generate token ids (1, n) like `family.run`, with as little work as what is remembered allows."""
-        prompt = Prompt.of(inputs.tensors["input_ids"][0].tolist(), audio_token(loaded), heard)
-        start = self._start(loaded, inputs, prompt) if self._plain(loaded, inputs, prompt, keywords) else Start(None)
+        prompt = _prompt(loaded, inputs, heard)
+        keeps = self.memory.limit > 0 and _plain(loaded, inputs, prompt, keywords)
+        start = self._start(loaded, inputs, prompt) if keeps else Start(None)
         tensors = self._tensors(inputs, heard, start.clips)
         given = {} if start.cache is None else {"past_key_values": start.cache}
         if start.tokens:
-            _straighten(loaded.model)
+            straighten(loaded.model)
         with self._hearing(family, loaded, heard.clips[start.clips :], counted):
             ids = family.run(loaded, replace(inputs, tensors=tensors), **given, **keywords)
         counted.cached_tokens += start.tokens
-        counted.cached_clips += start.clips or (min(heard.known, len(heard.clips)) if _reads(inputs) else 0)
+        counted.cached_clips += start.clips or units_known(inputs, heard)
         if start.cache is not None:
             self._keep(loaded, prompt.keys + ids[0, len(prompt.keys) :].tolist(), start)
         return ids
+
+    def prefix(
+        self, family: Family, loaded: Loaded, rows: Sequence[Inputs], heard: Heard, counted: Counted,
+        keywords: Mapping[str, Any],
+    ) -> Start | None:  # fmt: skip
+        """What several questions about the same clips begin with, worked through once; None if not all of the clips.
+
+        `counted` is told what was remembered already. The cache is one that may be changed.
+        """
+        prompts = [_prompt(loaded, row, heard) for row in rows]
+        first, shortest = Prefix(prompts[0].keys, None), min(len(prompt.keys) for prompt in prompts)
+        shared = min(shortest - 1, *(first.common(prompt.keys) for prompt in prompts))
+        clips, length = prompts[0].covered(shared)
+        if clips < len(heard.clips) and not _reads(rows[0]):
+            return None
+        plain = (_plain(loaded, row, prompt, keywords) for row, prompt in zip(rows, prompts, strict=True))
+        if not length or not all(plain):
+            return None
+        start = self._start(loaded, rows[0], prompts[0], length)
+        placed = "position_ids" in inspect.signature(loaded.model.forward).parameters
+        if len({len(prompt.keys) for prompt in prompts}) > 1 and (any(start.cache.is_sliding) or not placed):
+            return None  # a window would hold what pads the rows, or positions would count it
+        self._prefill(family, loaded, rows[0], heard, counted, start, length)
+        known = Prefix(prompts[0].keys[:length], start.cache)
+        self._keep(loaded, known.keys, start)
+        return Start(_cropped(known, length), length, clips)
+
+    def knows(self, loaded: Loaded, inputs: Inputs, heard: Heard) -> bool:
+        """Is there a prefix of a prompt that spares hearing?"""
+        prompt = _prompt(loaded, inputs, heard)
+        if not _plain(loaded, inputs, prompt, {}):
+            return False
+        start = self._start(loaded, inputs, prompt)
+        return start.clips > 0 or start.tokens > len(prompt.keys) / 2
+
+    def _prefill(
+        self, family: Family, loaded: Loaded, inputs: Inputs, heard: Heard, counted: Counted, start: Start, length: int
+    ) -> None:
+        """Work through the rest of the first tokens of a prompt: a generation of one token stops after them."""
+        counted.cached_tokens += start.tokens
+        counted.cached_clips += start.clips or units_known(inputs, heard)
+        if start.tokens == length:
+            return
+        tensors = self._tensors(inputs, heard, start.clips)
+        cut = {name: value[:, :length] if name in TEXT_KEYS else value for name, value in tensors.items()}
+        given = replace(inputs, tensors=type(tensors)(cut))
+        if start.tokens:
+            straighten(loaded.model)
+        with self._hearing(family, loaded, heard.clips[start.clips :], counted):
+            family.run(loaded, given, past_key_values=start.cache, max_new_tokens=1, do_sample=False)
 
     @contextlib.contextmanager
     def _hearing(self, family: Family, loaded: Loaded, clips: tuple[str, ...], counted: Counted) -> Iterator[None]:
@@ -127,18 +179,6 @@ class Reuse:
         with remembered(module, clips, self.memory) as encoding:
             yield
         counted.cached_clips += len(clips) if encoding.remembered else 0
-
-    def _plain(self, loaded: Loaded, inputs: Inputs, prompt: Prompt, keywords: Mapping[str, Any]) -> bool:
-        """Can keys and values be kept? Not of beams, nor in a cache of the model's own kind."""
-        wished = loaded.model.generation_config
-        return (
-            self.memory.limit > 0
-            and (keywords.get("num_beams") or wished.num_beams or 1) == 1
-            and wished.cache_implementation is None
-            and wished.use_cache is not False
-            and bool(prompt.spans or _reads(inputs))
-            and not _beyond(loaded, len(prompt.keys))
-        )
 
     def _tensors(self, inputs: Inputs, heard: Heard, clips: int) -> Any:
         """The tensors without those of the first clips."""
@@ -149,11 +189,11 @@ class Reuse:
         found |= {name: value for name, value in rest.items() if name not in TEXT_KEYS}
         return type(inputs.tensors)(found)
 
-    def _start(self, loaded: Loaded, inputs: Inputs, prompt: Prompt) -> Start:
+    def _start(self, loaded: Loaded, inputs: Inputs, prompt: Prompt, most: int | None = None) -> Start:
         """The longest prefix that is kept and spares hearing a clip, or any where no tensors hold audio."""
         best = Start(_empty(loaded))
         for source, prefix in self.memory.values(Prefix):
-            clips, tokens = prompt.covered(min(prefix.common(prompt.keys), len(prompt.keys) - 1))
+            clips, tokens = prompt.covered(min(prefix.common(prompt.keys), most or len(prompt.keys) - 1))
             if tokens > best.tokens and (clips or _reads(inputs)) and _can_crop(prefix, tokens):
                 best = Start(prefix, tokens, clips, source)
         if not best.tokens:
@@ -173,6 +213,10 @@ class Reuse:
             self.memory.drop(start.source)
 
 
+def _prompt(loaded: Loaded, inputs: Inputs, heard: Heard) -> Prompt:
+    return Prompt.of(inputs.tensors["input_ids"][0].tolist(), audio_token(loaded), heard)
+
+
 def audio_token(loaded: Loaded) -> int | None:
     """The id of the token that stands for audio; None where there is none."""
     config = loaded.model.config
@@ -190,6 +234,23 @@ def _beyond(loaded: Loaded, length: int) -> bool:
     kinds = {rope.get("rope_type"), *(kind.get("rope_type") for kind in rope.values() if isinstance(kind, dict))}
     usual = getattr(config, "original_max_position_embeddings", None) or rope.get("original_max_position_embeddings")
     return bool(kinds & LENGTH_DEPENDENT) and length > (usual or config.max_position_embeddings)
+
+
+def _plain(loaded: Loaded, inputs: Inputs, prompt: Prompt, keywords: Mapping[str, Any]) -> bool:
+    """Can keys and values be kept? Not of beams, nor in a cache of the model's own kind."""
+    wished = loaded.model.generation_config
+    return (
+        (keywords.get("num_beams") or wished.num_beams or 1) == 1
+        and wished.cache_implementation is None
+        and wished.use_cache is not False
+        and bool(prompt.spans or _reads(inputs))
+        and not _beyond(loaded, len(prompt.keys))
+    )
+
+
+def units_known(inputs: Inputs, heard: Heard) -> int:
+    """How many clips were read as units that were remembered."""
+    return min(heard.known, len(heard.clips)) if _reads(inputs) else 0
 
 
 def _reads(inputs: Inputs) -> bool:
@@ -229,7 +290,7 @@ def _cropped(prefix: Prefix, tokens: int) -> Any:
     return cache
 
 
-def _straighten(model: Any) -> None:
+def straighten(model: Any) -> None:
     """Models with positions in three dimensions keep by how much those of the last prompt ran ahead: of audio, by 0."""
     import torch
 

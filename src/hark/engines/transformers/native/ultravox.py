@@ -221,6 +221,7 @@ class UltravoxModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
         input_features_mask: Any = None,
         inputs_embeds: Any = None,
         mm_encoder_outputs: Any = None,
+        position_ids: Any = None,
         **kwargs: Any,
     ) -> Any:
         """Run the language model on text in which embeddings of audio take the places of audio tokens.
@@ -235,7 +236,8 @@ class UltravoxModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
                 audio = self.get_audio_features(input_features, input_features_mask).pooler_output
             if audio is not None or input_ids.shape[1] > 1:  # no look at each token that is generated
                 inputs_embeds = self._heard(input_ids, inputs_embeds, audio)
-        return self.language_model(inputs_embeds=inputs_embeds, **kwargs)
+        # `generate` makes positions only for models that name them here; rows padded within their text need them.
+        return self.language_model(inputs_embeds=inputs_embeds, position_ids=position_ids, **kwargs)
 
     def _heard(self, input_ids: Any, embeddings: Any, audio: Any) -> Any:
         places = input_ids == self.config.audio_token_index

@@ -1,0 +1,160 @@
+"""Several conversations at once: questions about the same audio from one prefix, others among those of like length."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from hark.engines.transformers.generation import Counted, generate_rows
+from hark.engines.transformers.reuse import TEXT_KEYS, straighten, units_known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from hark.answers.answer import Notice
+    from hark.engines.engine import Options
+    from hark.engines.transformers.families.family import Family, Inputs, Loaded
+    from hark.engines.transformers.reuse import Heard, Reuse
+
+MOST = 8  # rows at once: each holds its keys and values
+# What one more pass through the weights for each token of an answer costs, in tokens of a prompt.
+PASS = 256
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One conversation: what the model is given, and in the end its answer."""
+
+    inputs: Inputs
+    heard: Heard
+    seconds: float
+    notices: tuple[Notice, ...]
+    system: str
+    counted: Counted = field(default_factory=Counted)
+
+    @property
+    def length(self) -> int:
+        """Tokens of its prompt."""
+        return int(self.inputs.tensors["input_ids"].shape[-1])
+
+
+def possible(loaded: Loaded, options: Options) -> bool:
+    """Do rows of a batch get the same as alone? With beams there is one; a seed makes other numbers for each row."""
+    wished = loaded.model.generation_config
+    sampled = wished.do_sample if options.temperature is None and options.top_p is None else options.temperature != 0
+    beams = options.beams or wished.num_beams or 1
+    return beams == 1 and not (sampled and options.seed is not None)
+
+
+def answer(
+    family: Family, loaded: Loaded, reuse: Reuse, rows: Sequence[Row], options: Options, *, exact: bool
+) -> list[Row]:
+    """Answer rows in place, and give those back that have to be answered alone.
+
+    `exact` says whether rows with other clips change nothing for one another.
+    """
+    alike: dict[Hashable, list[Row]] = defaultdict(list)
+    for row in rows:
+        alike[row.heard.clips, row.system].append(row)
+    alone: list[Row] = []
+    for group in alike.values():
+        for part in _parts(group):
+            if len(part) == 1 or not _from_prefix(family, loaded, reuse, part, options):
+                alone += part
+    if not exact:
+        return alone
+    left = [row for row in alone if reuse.knows(loaded, row.inputs, row.heard)]
+    for bucket in buckets((row for row in alone if row not in left), lambda row: row.length):
+        if len(bucket) > 1 and len({frozenset(row.inputs.tensors) for row in bucket}) == 1:
+            _side_by_side(family, loaded, bucket, options)
+        else:
+            left += bucket
+    return left
+
+
+def buckets(rows: Iterable[Any], length: Callable[[Any], int], most: int = MOST) -> list[list[Any]]:
+    """Rows of like length together: the cut with the least padding and the fewest passes, by dynamic programming."""
+    ordered = sorted(rows, key=length)
+    best: list[tuple[float, int]] = [(0.0, 0)]  # cost of the first n rows, and where their last bucket begins
+    for end in range(1, len(ordered) + 1):
+        longest = length(ordered[end - 1])
+        best.append(min((best[at][0] + (end - at) * longest + PASS, at) for at in range(max(0, end - most), end)))
+    found, end = [], len(ordered)
+    while end:
+        at = best[end][1]
+        found.append(ordered[at:end])
+        end = at
+    return found
+
+
+def _parts(rows: list[Row]) -> list[list[Row]]:
+    count = -(-len(rows) // MOST)
+    return [rows[number::count] for number in range(count)]
+
+
+def _from_prefix(family: Family, loaded: Loaded, reuse: Reuse, rows: list[Row], options: Options) -> bool:
+    """Answer questions about the same clips from the tokens that all begin with; False where they share too little."""
+
+    def run(loaded: Loaded, inputs: Inputs, **keywords: Any) -> Any:
+        del inputs
+        prefix = reuse.prefix(family, loaded, [row.inputs for row in rows], rows[0].heard, rows[0].counted, keywords)
+        if prefix is None:
+            return None
+        for row in rows[1:]:
+            row.counted.cached_tokens = prefix.tokens
+            row.counted.cached_clips = prefix.clips or units_known(row.inputs, row.heard)
+        tensors = padded([row.inputs.tensors for row in rows], loaded, after=prefix.tokens)
+        prefix.cache.batch_repeat_interleave(len(rows))
+        straighten(loaded.model)
+        given = replace(rows[0].inputs, tensors=tensors)
+        return family.run(loaded, given, past_key_values=prefix.cache, **keywords)
+
+    return generate_rows(family, loaded, [row.inputs for row in rows], options, [row.counted for row in rows], run)
+
+
+def _side_by_side(family: Family, loaded: Loaded, rows: list[Row], options: Options) -> None:
+    """Answer conversations with clips of their own, padded to the longest."""
+
+    def run(loaded: Loaded, inputs: Inputs, **keywords: Any) -> Any:
+        tensors = padded([row.inputs.tensors for row in rows], loaded)
+        return family.run(loaded, replace(inputs, tensors=tensors), **keywords)
+
+    generate_rows(family, loaded, [row.inputs for row in rows], options, [row.counted for row in rows], run)
+
+
+def padded(tensors: Sequence[Any], loaded: Loaded, after: int | None = None) -> Any:
+    """Tensors of several conversations as those of a batch.
+
+    Tokens are padded before what is new, which begins `after` tokens that all share (else at the beginning); then
+    tensors of audio, which belong to the shared tokens, are left out. Audio is padded at its end.
+    """
+    import torch
+
+    filler = loaded.model.generation_config.pad_token_id
+    fillers = {"input_ids": (filler[0] if isinstance(filler, list) else filler) or 0}
+    found = {}
+    for name in tensors[0]:
+        values = [row[name] for row in tensors]
+        if name in TEXT_KEYS:
+            longest = max(value.shape[-1] for value in values)
+            found[name] = torch.cat([_filled(value, longest, after or 0, fillers.get(name, 0)) for value in values])
+        elif after is None:
+            shape = [max(sizes) for sizes in zip(*(value.shape[1:] for value in values), strict=True)]
+            found[name] = torch.cat([_grown(value, shape) for value in values])
+    return type(tensors[0])(found)
+
+
+def _filled(value: Any, length: int, at: int, filler: int) -> Any:
+    """Tokens (1, n) as (1, length), filled up at a place."""
+    import torch
+
+    gap = value.new_full((1, length - value.shape[-1]), filler)
+    return torch.cat([value[:, :at], gap, value[:, at:]], dim=-1)
+
+
+def _grown(value: Any, shape: list[int]) -> Any:
+    """A tensor (rows, ...) as (rows, *shape), filled up with zeros at the end of each dimension."""
+    grown = value.new_zeros((value.shape[0], *shape))
+    grown[tuple(slice(size) for size in value.shape)] = value
+    return grown
