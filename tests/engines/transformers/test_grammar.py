@@ -210,6 +210,16 @@ def test_text_without_bounds_meets_the_limit_and_is_an_error(listener: hark.List
         listener.ask(order, schema={"type": "array", "items": {"type": "integer"}, "minItems": 40}, max_new_tokens=30)
 
 
+def test_several_questions_at_once_are_each_held(listener: hark.Listener, order: hark.Audio) -> None:
+    questions = ["Which words?", "What is said here, and who is it that says it?", "Why?"]
+    options = {"schema": Heard, "max_new_tokens": 250, "temperature": 0.0}
+    together = listener.ask(order, questions, **options)
+    assert [answer.data for answer in together] == [listener.ask(order, one, **options).data for one in questions]
+    assert len({answer.text for answer in together}) > 1
+    with pytest.raises(ModelError, match="broke off at the limit of 4 tokens"):
+        listener.ask(order, questions, schema=Heard, max_new_tokens=4)
+
+
 def test_two_turns_of_a_chat_may_have_two_schemas(listener: hark.Listener, order: hark.Audio) -> None:
     chat = listener.chat()
     options = {"max_new_tokens": 250, "temperature": 0.0}
