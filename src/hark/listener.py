@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from hark import settings
 from hark.answers.answer import Answer, Delta
+from hark.answers.schema import Schema
 from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
 from hark.conversation.conversation import Conversation
@@ -107,11 +108,9 @@ class Listener:
         Raises:
             ModelError: the JSON broke off at a limit of tokens, or does not fit the schema.
         """
-        wanted = Options.of(**options)
-        deltas = self.engine.generate(*prepared(self.engine.name, self.can, conversation, wanted))
-        if wanted.schema is None:
-            return deltas
-        return wanted.schema.checked(deltas, self.engine.name, wanted.max_new_tokens)
+        asked, told = prepared(self.engine.name, self.can, conversation, Options.of(**options))
+        deltas = self.engine.generate(asked, told)
+        return deltas if told.schema is None else told.schema.checked(deltas, self.engine.name, told.max_new_tokens)
 
     def __call__(self, request: Any, **options: Any) -> Any:
         """Serve requests of Hugging Face's audio-text-to-text task, in exactly its schema.
@@ -256,7 +255,8 @@ def prepared(
 ) -> tuple[Conversation, Options]:
     """Put a task into words for a model that has no way of its own for it, and refuse what the model cannot do.
 
-    No prompt at all means transcribe; a schema is always answered in words.
+    No prompt at all means transcribe; a schema is always answered in words. A task that has a schema brings it along
+    where the model can be held to one (and no `stop` would break the JSON).
 
     Raises:
         UnsupportedError: it is beyond the model.
@@ -276,6 +276,9 @@ def prepared(
             raise OptionError(f"There is no task {task!r}.", hint=f"{start}Tasks are {', '.join(TASKS)}.")
         conversation = conversation.with_prompt(TASKS[task].prompt.format(language=options.to or "en"))
         options = replace(options, task=None, to=None)
+        form = TASKS[task].schema
+        if form and options.schema is None and "schema" in can.options and not options.stop:
+            options = replace(options, schema=Schema.of(form))
     check(name, can, conversation, options)
     if options.schema is not None:
         gap = "\n\n" if conversation.prompt.strip() else ""

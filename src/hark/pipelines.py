@@ -202,12 +202,12 @@ class AudioTextToTextPipeline(Pipeline):  # type: ignore[misc]  # transformers i
         ready = []
         for request in model_inputs:
             wanted = Options.of(**{**options, **request.options})
-            ready.append((request, wanted, prepared(engine.name, can, request.conversation, wanted)))
-        for (options_, told), group in groupby(ready, lambda one: (one[1], one[2][1])):
-            requests, _, asked = zip(*group, strict=True)
-            answers = engine.generate_batch([conversation for conversation, _ in asked], told)
+            ready.append((request, *prepared(engine.name, can, request.conversation, wanted)))
+        for told, group in groupby(ready, lambda one: one[2]):
+            requests, asked, _ = zip(*group, strict=True)
+            answers = engine.generate_batch(asked, told)
             for request, answer in zip(requests, answers, strict=True):
-                schema, most = options_.schema, options_.max_new_tokens
+                schema, most = told.schema, told.max_new_tokens
                 yield request, schema.checked_answer(answer, engine.name, most) if schema else answer
 
     def postprocess(

@@ -5,16 +5,25 @@ An engine that lists a task in its capabilities has a way of its own for it and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+from hark.tasks import speech
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A named question; `about` is one line for people."""
+    """A named question.
+
+    Attributes:
+        about: one line for people.
+        schema: a JSON Schema of the answer, for models that can be held to one; the others are asked in words alone.
+    """
 
     name: str
     prompt: str
     about: str
+    schema: dict[str, Any] | None = field(default=None, hash=False)
 
 
 TASKS: dict[str, Task] = {
@@ -46,5 +55,8 @@ TASKS: dict[str, Task] = {
         Task("uncertainty", "How sure is the speaker? Quote the words that show it.", "how sure the speaker is"),
         Task("music", "What are the key and the tempo of this music?", "key and tempo of music"),
         Task("sound", "Describe the sounds in this recording.", "what can be heard"),
+        Task("emotion", speech.EMOTION_PROMPT, "how the speaker seems to feel, by the voice", speech.EMOTION),
+        Task("speaker", speech.SPEAKER_PROMPT, "how the speaker sounds: age group, accent, style", speech.SPEAKER),
+        Task("prosody", speech.PROSODY_PROMPT, "how it is said: pace, pitch, loudness, pauses", speech.PROSODY),
     )
 }

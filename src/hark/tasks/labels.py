@@ -49,12 +49,11 @@ def refuse(listener: Listener, clip: Audio, labels: Sequence[str] | None, top: i
     """
     name, can = listener.engine.name, listener.can
     own = "classify" in can.tasks
+    if labels is None and own:
+        return check(name, can, Conversation.ask((clip,)), Options.of(task="classify", top=top))
     if labels is None:
-        if not own and can.free_prompt:
-            asked = "Give the labels to choose among, or use" if "schema" in can.options else "Use"
-            raise UnsupportedError(f"{name} has no labels of its own.", hint=f"{asked} {CLASSIFIERS}.")
-        check(name, can, Conversation.ask((clip,)), Options.of(task="classify", top=top))
-        return
+        asked = "Give the labels to choose among, or use" if "schema" in can.options else "Use"
+        raise UnsupportedError(f"{name} has no labels of its own.", hint=f"{asked} {CLASSIFIERS}.")
     _choice(labels)
     if own:
         raise UnsupportedError(f"{name} gives labels of its own, and no others.", hint="Leave the labels out.")
@@ -65,6 +64,7 @@ def refuse(listener: Listener, clip: Audio, labels: Sequence[str] | None, top: i
         )
     if top is not None:
         raise OptionError("A model that is asked chooses one label, and gives no scores.", hint="Leave out top.")
+    return None
 
 
 def _choice(labels: Any) -> None:

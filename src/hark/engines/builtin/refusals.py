@@ -152,8 +152,11 @@ RULES = (
         native speaker|where is the speaker from|pronunciation
         sarcas\w+|ironic
         (speaker|person|caller|he|she) lying$
+        emotions? (do|does) (the|his|her|their) voices? (show|express|have)
+        how does the (speaker|person|voice|caller) sound$
+        ^describe the (prosody|intonation)\b
         """,
-        "judge a voice (age, sex, accent, pronunciation, irony)",
+        "judge a voice (feeling, age, sex, accent, pronunciation, prosody, irony)",
     ),
     _rule(
         r"""
