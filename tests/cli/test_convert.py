@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,6 @@ from typer.testing import CliRunner, Result
 import hark
 from hark.cli import app
 from tiny.units import CODES, tiny_audiopalm, tiny_ichigo, tiny_speechgpt
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -171,3 +170,14 @@ def test_a_folder_that_cannot_be_written_is_told(ichigo: Path, tmp_path: Path) -
     )
     assert done.exit_code == 1
     assert "cannot be written" in done.stderr
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: hark.Audio) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "unit-models.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})  # type: ignore[index]
+    command = next(line for line in page.splitlines() if line.startswith("$ hark models convert language-model"))
+    done = convert(*command.split()[4:])
+    assert done.stdout == "random-units\n", done.stderr
+    with hark.load("./random-units") as listener:
+        assert listener.ask(order, "What does the person want?", **GREEDY).usage.output_tokens
