@@ -129,7 +129,19 @@ def _model(name: str | None) -> Iterator[Check]:
         return
     with listener:
         yield Check("model", True, listener.engine.name)
-        yield _hearing(listener)
+        yield _labelling(listener) if "classify" in listener.can.tasks else _hearing(listener)
+
+
+def _labelling(listener: Listener) -> Check:
+    """Play the clips to a classifier: one that hears gives two different sets of scores."""
+    try:
+        first, second = (listener.classify(clip) for clip in _clips())
+    except HarkError as error:
+        return Check("hearing", False, error.message, error.hint)
+    detail = " and ".join(repr(answer.text.splitlines()[0]) for answer in (first, second))
+    if first.data == second.data:
+        return Check("hearing", False, f"two clips got the same scores: {detail}", "The audio does not reach it.")
+    return Check("hearing", True, f"two clips, two sets of scores: {detail}")
 
 
 def _hearing(listener: Listener) -> Check:

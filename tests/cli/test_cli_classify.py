@@ -68,3 +68,9 @@ def test_what_cannot_be_done_is_refused_with_a_hint(examples: Path, arguments: l
     assert result.exit_code == 1
     assert said in result.stderr
     assert len(result.stderr.strip().splitlines()) == 2
+
+
+def test_the_doctor_plays_known_clips_to_a_classifier(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--model", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "two clips, two sets of scores" in result.stdout
