@@ -213,14 +213,14 @@ def _texts(
     family: Family, loaded: Loaded, tokens: _Tokens, options: Options, limit: int, counted: Counted
 ) -> Iterator[str]:
     ids: list[int] = []
-    said = ""
+    reader, said = _Reader(family, loaded), ""
     while True:
         got = tokens.queue.get()
         if isinstance(got, BaseException):
             raise got
         last = isinstance(got, tuple)
         ids = got[1] if last else ids + got
-        text, stopped = _until(family.read(loaded, ids), options.stop or (), last=last)
+        text, stopped = _until(family.read(loaded, ids) if last else reader.read(ids), options.stop or (), last=last)
         whole = last or stopped or not text.endswith("\N{REPLACEMENT CHARACTER}")  # else of a letter's bytes
         if text.startswith(said) and len(text) > len(said) and whole:
             yield text[len(said) :]
@@ -230,6 +230,35 @@ def _texts(
             counted.output_tokens += len(ids)
             counted.cut = counted.cut or (not stopped and len(ids) >= limit and not _ended(loaded, ids[-1]))
             return
+
+
+class _Reader:
+    """The text of tokens as they come: what was read before is not read again but for a few tokens, as context.
+
+    A token can change the text of those before it (a letter of several bytes, white space that is stripped), though
+    not of those well before it; where it seems to, all are read.
+    """
+
+    STRIDE, CONTEXT = 32, 16
+
+    def __init__(self, family: Family, loaded: Loaded) -> None:
+        self._read: Callable[[list[int]], str] = lambda ids: family.read(loaded, ids)
+        self._settled, self._count = "", 0
+
+    def read(self, ids: list[int]) -> str:
+        """The text of all tokens; each time there are more of them."""
+        text = self._continued(ids)
+        if len(ids) - self._count >= self.STRIDE and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+            self._settled, self._count = text, len(ids)
+        return text
+
+    def _continued(self, ids: list[int]) -> str:
+        start = max(0, self._count - self.CONTEXT)
+        context = self._read(ids[start : self._count]) if self._count else ""
+        text = self._read(ids[start:])
+        if self._count and not (context and text.startswith(context)):
+            return self._read(ids)
+        return self._settled + text[len(context) :]
 
 
 def _until(text: str, stops: tuple[str, ...], *, last: bool) -> tuple[str, bool]:
