@@ -264,7 +264,7 @@ def test_centres_are_read_as_they_are_published(speechgpt: Path, order: hark.Aud
 def test_ichigo_is_asked_as_by_its_published_code(ichigo: Path, order: hark.Audio) -> None:
     sound = "".join(f"<|sound_{unit:04d}|>" for unit in units(ichigo, order))
     words = transformers.AutoTokenizer.from_pretrained(ichigo)
-    content = f"What?<|sound_start|>{sound}<|sound_end|>"
+    content = f"<|sound_start|>{sound}<|sound_end|>What?"
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": content}]
     expected = words.apply_chat_template(chat, add_generation_prompt=True).input_ids
     assert prompt(ichigo, order, "What?", system="Be brief.") == words.decode(expected)

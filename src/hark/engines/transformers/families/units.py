@@ -126,14 +126,12 @@ class UnitLM(TextLM):
         return f"{start}{end}"
 
     def said(self, loaded: Loaded, message: Message) -> str:
-        """The text of a message with its clips; text that was given after all clips is put before them.
+        """The text of a message with its clips where they stand in it.
 
         Pieces of text that touch are made one before control tokens in them are looked for.
         """
-        clips, texts = ([part for part in message.parts if isinstance(part, kind)] for kind in (Clip, Text))
-        parts = (*texts, *clips) if message.parts == (*clips, *texts) else message.parts
         said = []
-        for is_clip, group in groupby(parts, lambda part: isinstance(part, Clip)):
+        for is_clip, group in groupby(message.parts, lambda part: isinstance(part, Clip)):
             if is_clip:
                 said += [self.clip(loaded) for _ in group]
             else:
