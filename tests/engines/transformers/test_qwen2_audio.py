@@ -117,3 +117,20 @@ def test_the_names_of_tokens_are_also_found_where_older_files_have_them(tmp_path
     (folder / "tokenizer.json").unlink()
     assert Qwen2Audio().capabilities({}, folder).several_turns
     assert not Qwen2Audio().capabilities({}, tiny_qwen2_audio_base(tmp_path / "base")).several_turns
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "chats"),
+    [
+        ("generation_config.json", "[1", True),
+        ("generation_config.json", '{"eos_token_id": ["x", null]}', False),
+        ("tokenizer.json", '{"added_tokens": [1, {"id": 2}]}', False),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": 1}}', False),
+    ],
+)
+def test_files_that_make_no_sense_do_not_break_the_list_of_models(
+    tmp_path: Path, file: str, text: str, chats: bool
+) -> None:
+    folder = tiny_qwen2_audio(tmp_path / "tiny")
+    (folder / file).write_text(text)
+    assert Qwen2Audio().capabilities({}, folder).several_turns == chats

@@ -194,3 +194,10 @@ def test_a_kind_that_is_not_known_is_refused_with_those_that_are(tmp_path: Path)
             hark.load(str(tmp_path), trust_remote_code=trust)
         assert "qwen2_audio" in refusal.value.hint
         assert "adding-a-family" in refusal.value.hint
+
+
+@pytest.mark.parametrize("auto_map", [["modeling_ears.Ears"], "modeling_ears.Ears", {"AutoModel": 3}, {}])
+def test_a_map_that_names_no_code_is_none(tmp_path: Path, auto_map: object) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "ears", "auto_map": auto_map}))
+    with pytest.raises(UnsupportedError, match="which hark does not run"):
+        hark.load(str(tmp_path), trust_remote_code=True)

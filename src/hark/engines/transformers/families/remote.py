@@ -119,7 +119,8 @@ def code_of(folder: Path) -> dict[str, str]:
     """What the files of a folder name as code: class of transformers to `module.Class`; empty where it needs none."""
     found: dict[str, str] = {}
     for name in _CONFIGS:
-        for made, place in (read_json(folder / name).get("auto_map") or {}).items():
+        named = read_json(folder / name).get("auto_map")
+        for made, place in named.items() if isinstance(named, dict) else ():
             places = place if isinstance(place, list) else [place]  # a tokenizer names a slow and a fast one
             found.update((made, place) for place in places if isinstance(place, str))
     return found

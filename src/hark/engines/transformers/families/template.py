@@ -30,8 +30,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def ends_with(folder: Path, ends: int | list[int], token: str) -> bool:
     """Is a special token, told from the files of the tokenizer, among the ids that end a text?"""
-    named = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder") or {
-        added["id"]: added for added in read_json(folder / "tokenizer.json").get("added_tokens", ())
-    }
-    ids = {int(number) for number, added in named.items() if added["content"] == token}
-    return bool(ids & set(ends if isinstance(ends, list) else [ends]))
+    decoder = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder")
+    if isinstance(decoder, dict) and decoder:
+        named = [(number, added) for number, added in decoder.items() if isinstance(added, dict)]
+    else:
+        tokens = read_json(folder / "tokenizer.json").get("added_tokens") or ()
+        named = [(added.get("id"), added) for added in tokens if isinstance(added, dict)]
+    ids = {str(number) for number, added in named if added.get("content") == token}
+    return any(str(end) in ids for end in (ends if isinstance(ends, list) else [ends]))
