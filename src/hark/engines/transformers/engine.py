@@ -174,7 +174,8 @@ class Transformers(Engine):
             )
         (clip,) = conversation.clips
         counted, heard, gap, split = Counted(), _Heard(clip), "", 0
-        for window in windows(heard, max_seconds=min(self.can.max_seconds or 30.0, 30.0)):
+        limit, pause = min(self.can.max_seconds or 30.0, 30.0), self.family.pause_seconds
+        for window in windows(heard, max_seconds=limit, min_silence=pause):
             split += 1
             inputs = self.family.write_down(self.loaded(), conversation, self._filled(window.samples), options)
             segment = self._segment(inputs, window, options, counted)

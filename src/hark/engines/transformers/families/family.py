@@ -26,6 +26,7 @@ GENERATION = frozenset(
     {"temperature", "top_p", "max_new_tokens", "beams", "seed", "stop", "schema"}
 )  # options of every `generate`
 TRANSCRIBING = GENERATION - {"schema"}  # those of models that write down, and are asked nothing
+FILLS_UP = 1.0  # `pause_seconds` of families that take as long for a word as for 30 s: fewer, longer stretches
 TRAINING_ONLY = frozenset({"masked_spec_embed"})  # weights that published checkpoints lack, and hearing does not use
 
 
@@ -58,6 +59,7 @@ class Family(ABC):
         usual_files: what a published folder says about what its model can do, by the name of the file: only for the
             table of families, and only what `capabilities` reads.
         target_positions: the field of the config that says how many tokens the decoder has positions for.
+        pause_seconds: pauses this long part the stretches of speech that are written down one by one.
         encoder: the path of the module that hears; what it gave for a clip is kept (see `reuse.py`).
     """
 
@@ -66,6 +68,7 @@ class Family(ABC):
     echoes_prompt: ClassVar[bool] = True
     target_positions: ClassVar[str] = "max_target_positions"
     usual_files: ClassVar[Mapping[str, Any]] = {}
+    pause_seconds: ClassVar[float] = 0.3
     encoder: ClassVar[str | None] = None
 
     @abstractmethod

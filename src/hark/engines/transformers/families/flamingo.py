@@ -8,7 +8,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, RATE, ChatAudioLM, Inputs, Loaded
+from hark.engines.transformers.families.family import FILLS_UP, GENERATION, RATE, ChatAudioLM, Inputs, Loaded
 from hark.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class AudioFlamingo3(ChatAudioLM):
     """Audio Flamingo 3."""
 
     model_class = "AudioFlamingo3ForConditionalGeneration"
+    pause_seconds = FILLS_UP
     transcription_prompt = "Transcribe the input speech."
     most_seconds: ClassVar[int] = 600
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.answers.answer import Notice
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, ChatAudioLM, Inputs, Loaded
+from hark.engines.transformers.families.family import FILLS_UP, GENERATION, ChatAudioLM, Inputs, Loaded
 from hark.engines.transformers.families.template import has_chat_template
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Gemma3n(ChatAudioLM):
     """Gemma 3n, instructed (with a chat template) or base; neither timm nor torchvision is needed."""
 
     model_class = "Gemma3nForConditionalGeneration"
+    pause_seconds = FILLS_UP
     usual_files: ClassVar[Mapping[str, Any]] = {"chat_template.jinja": ""}
     transcription_prompt = "Transcribe the following speech segment in its original language."  # from its documentation
 

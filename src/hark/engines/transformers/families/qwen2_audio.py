@@ -14,7 +14,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, RATE, ChatAudioLM, Inputs, Loaded, no_language
+from hark.engines.transformers.families.family import (
+    FILLS_UP,
+    GENERATION,
+    RATE,
+    ChatAudioLM,
+    Inputs,
+    Loaded,
+    no_language,
+)
 from hark.engines.transformers.families.template import ends_with, read_json
 
 if TYPE_CHECKING:
@@ -41,6 +49,7 @@ class Qwen2Audio(ChatAudioLM):
     """Qwen2-Audio, base and instructed."""
 
     model_class = "Qwen2AudioForConditionalGeneration"
+    pause_seconds = FILLS_UP
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question; of a chat model also several clips and turns, of a base model a transcript in a language."""

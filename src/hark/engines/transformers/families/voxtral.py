@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hark.answers.answer import Notice
 from hark.engines.engine import Capabilities
 from hark.engines.transformers.families.family import (
+    FILLS_UP,
     GENERATION,
     RATE,
     ChatAudioLM,
@@ -38,6 +39,7 @@ class Voxtral(ChatAudioLM):
     """Voxtral Mini and Small."""
 
     model_class = "VoxtralForConditionalGeneration"
+    pause_seconds = FILLS_UP
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question, several clips and turns, and a transcription request of its own that names the language."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.engines.engine import Capabilities, Options
 from hark.engines.models import LANGUAGES
-from hark.engines.transformers.families.family import RATE, TRANSCRIBING, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import FILLS_UP, RATE, TRANSCRIBING, Inputs, Loaded, Transcriber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ class Whisper(Transcriber):
     """Whisper, multilingual or English only."""
 
     model_class = "WhisperForConditionalGeneration"
+    pause_seconds = FILLS_UP
     usual_files: ClassVar[Mapping[str, Any]] = {
         "generation_config.json": {"lang_to_id": {f"<|{code}|>": 0 for code in LANGUAGES}}
     }
