@@ -87,6 +87,20 @@ def test_a_transcript_comes_from_the_transcriber_alone(
     assert not server.asked
 
 
+def test_a_translation_keeps_its_times(listener: hark.Listener, examples: Path) -> None:
+    clip = hark.Audio.of(examples / "standup.flac")[20:60]
+    spoken = listener.transcribe(clip)
+    translated = listener.translate(clip, to="fr")
+    assert len(spoken.segments) > 2
+    assert [(part.start, part.end) for part in translated.segments] == [(p.start, p.end) for p in spoken.segments]
+    for before, after in zip(spoken.segments, translated.segments, strict=True):
+        assert after.text.startswith("Translate into the language fr.")
+        assert after.text.endswith(before.text)
+    assert translated.language == "fr"
+    assert "-->" in translated.to_srt()
+    assert "translated what builtin wrote down" in " ".join(notice.text for notice in translated.notices)
+
+
 def test_the_text_model_is_not_asked_about_nothing(listener: hark.Listener, server: LoopbackServer) -> None:
     silence = hark.Audio.of(np.zeros(32000, dtype=np.float32), 16000)
     with pytest.raises(hark.HarkError, match="recognised no words"):

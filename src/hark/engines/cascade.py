@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from dataclasses import fields, replace
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     from hark.audio.audio import Audio
 
-TASKS = frozenset({"transcribe", "translate"})  # what the transcriber does alone
 KEPT = 32  # transcripts, for further questions about the same recordings
+TOGETHER = 8  # segments translated at once
+TRANSLATE = "Translate into the language {to}. Write only the translation of this one sentence of a talk:\n\n{text}"
 
 
 def joined(hears: Capabilities, writes: Capabilities) -> Capabilities:
@@ -27,8 +29,8 @@ def joined(hears: Capabilities, writes: Capabilities) -> Capabilities:
     return replace(
         hears,
         free_prompt=True,
-        tasks=hears.tasks & TASKS,
-        options=hears.options | writes.options,
+        tasks=frozenset({"transcribe", "translate"}),
+        options=hears.options | writes.options | {"to"},
         system_prompt=writes.system_prompt,
         several_clips=True,
         several_turns=writes.several_turns,
@@ -52,18 +54,21 @@ class Cascade(Engine):
         self._lock = threading.Lock()
 
     def generate(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
-        """Answer from transcripts, each made once; transcripts and translations come from the transcriber alone.
+        """Answer from transcripts, each made once; a transcript alone comes from the transcriber.
 
         Raises:
             UnsupportedError: an option that the one that does the work does not honour.
             ModelError: nobody speaks in the recordings, so that the text model would answer about nothing.
         """
-        if options.task in TASKS:
+        if options.task == "transcribe":
             _refuse(self._hears, options)
             yield from self._hears.generate(conversation, options)
             return
-        wished = replace(options, language=None, timestamps=None)
+        wished = replace(options, task=None, to=None, language=None, timestamps=None)
         _refuse(self._writes, wished)
+        if options.task == "translate":
+            yield from self._translated(conversation.clips[0], options, wished)
+            return
         texts: dict[str, str] = {}
         seconds = 0.0
         for clip in conversation.clips:
@@ -81,6 +86,23 @@ class Cascade(Engine):
         for delta in self._writes.generate(_read(conversation, texts), wished):
             usage = replace(delta.usage, audio_seconds=seconds) if isinstance(delta.usage, Usage) else None
             yield replace(delta, usage=usage, heard=None)
+
+    def _translated(self, clip: Audio, options: Options, wished: Options) -> Iterator[Delta]:
+        """Each segment in the language wanted, at its own time."""
+        transcript = yield from self._transcript(clip, options.language, 0.0)
+        how = f"{self._writes.name} translated what {self._hears.name} wrote down."
+        yield Delta(notices=(Notice("method", how),), heard=transcript.duration)
+        spoken, gap, tokens = iter(transcript.segments), "", [0, 0]
+        while some := list(itertools.islice(spoken, TOGETHER)):
+            asked = [Conversation().say(TRANSLATE.format(to=options.to, text=part.text)) for part in some]
+            for part, answer in zip(some, self._writes.generate_batch(asked, wished), strict=True):
+                text = " ".join(answer.text.split())
+                segment = replace(part, text=text, words=(), language=options.to)
+                yield Delta(gap + text, (segment,), answer.notices, language=options.to)
+                gap = " "
+                tokens[0] += answer.usage.input_tokens or 0
+                tokens[1] += answer.usage.output_tokens or 0
+        yield Delta(usage=Usage(transcript.duration, tokens[0] or None, tokens[1] or None))
 
     def close(self) -> None:
         """Let go of both models."""
