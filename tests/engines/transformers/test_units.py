@@ -424,7 +424,7 @@ def test_each_clip_is_heard_once(ichigo: Path, order: hark.Audio) -> None:
         ({"kind": "gpt"}, "kind"),
         ({"kinds": "ichigo"}, "kinds"),
         ({"encoder": "../.."}, "encoder"),
-        ({"encoder": "none"}, "encoder in .* cannot be loaded"),
+        ({"encoder": "none"}, "There is no .*preprocessor_config.json"),
         ({"codebook": "none.safetensors"}, "none.safetensors cannot be read"),
         ({"unit": "<|snd_{}|>"}, r"no token <\|snd_0\|> nor 63 others"),
         ({"unit": "<{name}>"}, "unit is a format"),
@@ -441,6 +441,27 @@ def test_a_broken_quantizer_is_told(
     copy = changed(ichigo, tmp_path, **fields)
     with pytest.raises(ModelBrokenError, match=what), hark.load(str(copy)) as listener:
         listener.ask(order, "What?")
+
+
+@pytest.mark.parametrize("name", ["codebook.safetensors", "encoder/model.safetensors", "units.json"])
+def test_a_file_that_breaks_off_is_told(folder: Path, order: hark.Audio, tmp_path: Path, name: str) -> None:
+    path = changed(folder, tmp_path) / "quantizer" / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ModelBrokenError), hark.load(str(tmp_path / "changed")) as listener:
+        listener.transcribe(order)
+
+
+def test_a_preprocessor_of_another_encoder_is_told(ichigo: Path, speechgpt: Path, tmp_path: Path) -> None:
+    for number, (one, other) in enumerate(((ichigo, speechgpt), (speechgpt, ichigo))):
+        name = "quantizer/encoder/preprocessor_config.json"
+        copy = changed(one, tmp_path / str(number))
+        shutil.copy(other / name, copy / name)
+        with pytest.raises(ModelBrokenError, match="for another encoder"):
+            parts(copy)
+    path = changed(ichigo, tmp_path) / "quantizer" / "encoder" / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "feature_size": 128}))
+    with pytest.raises(ModelBrokenError, match="80 mel bands"):
+        parts(tmp_path / "changed")
 
 
 def test_a_layer_that_the_encoder_lacks_is_told(speechgpt: Path, tmp_path: Path) -> None:

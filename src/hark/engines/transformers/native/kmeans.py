@@ -48,7 +48,8 @@ class KMeans(Quantiser):
         import torch
         from transformers import AutoModel
 
-        return cls(load_encoder(encoder, AutoModel), load_extractor(encoder), torch.from_numpy(centres), layer)
+        extractor = load_extractor(encoder, "input_values")
+        return cls(load_encoder(encoder, AutoModel), extractor, torch.from_numpy(centres), layer)
 
     @classmethod
     def load(cls, folder: Path, layout: Layout) -> KMeans:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TRAINING_ONLY = frozenset({"masked_spec_embed"})  # published encoders lack it, and hearing does not use it
+HINT = "An encoder is a folder that transformers saved: config.json, model.safetensors, preprocessor_config.json."
 
 
 class Quantiser(ABC):
@@ -157,40 +158,48 @@ def load_encoder(folder: Path, made: Any, inside: str = "") -> Any:
         ModelBrokenError: a file or a weight is missing, or it is no such encoder.
     """
     import torch
+    from safetensors import SafetensorError
 
     how: dict[str, Any] = {"key_mapping": {f"^{inside}": ""}} if inside else {}
-    hint = "It is a folder that transformers saved: config.json, model.safetensors, preprocessor_config.json."
     try:
         encoder, found = made.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, dtype=torch.float32, **how
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelBrokenError(f"The encoder in {folder} cannot be loaded: {_line(error)}", hint=hint) from error
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelBrokenError(f"The encoder in {folder} cannot be loaded: {_line(error)}", hint=HINT) from error
     lacking = sorted(
         {name for name in found["missing_keys"] if name.rpartition(".")[2] not in TRAINING_ONLY}
         | {name for name, *_ in found["mismatched_keys"]}
     )
     if lacking:
         more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
-        raise ModelBrokenError(f"The encoder in {folder} lacks weights: {lacking[0]}{more}.", hint=hint)
+        raise ModelBrokenError(f"The encoder in {folder} lacks weights: {lacking[0]}{more}.", hint=HINT)
     return encoder.eval()
 
 
-def load_extractor(folder: Path) -> Any:
-    """Load what prepares samples for an encoder.
+def load_extractor(folder: Path, gives: str) -> Any:
+    """Load what prepares samples for an encoder; `gives` is the name of what it makes of them.
 
     Raises:
-        ModelBrokenError: there is no `preprocessor_config.json`.
+        ModelBrokenError: there is no `preprocessor_config.json`, or it is for another kind of encoder.
     """
     from transformers import AutoFeatureExtractor
 
+    if not (folder / "preprocessor_config.json").is_file():
+        raise ModelBrokenError(f"There is no {folder / 'preprocessor_config.json'}.", hint=HINT)
     try:
-        return AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise ModelBrokenError(
             f"{folder} has no preprocessor_config.json that can be read: {_line(error)}",
             hint="Copy the one that was published with the encoder.",
         ) from error
+    if gives not in extractor.model_input_names:
+        raise ModelBrokenError(
+            f"The preprocessor_config.json in {folder} is for another encoder: it makes no {gives}.",
+            hint="Copy the one that was published with the encoder.",
+        )
+    return extractor
 
 
 def _line(error: Exception) -> str:

@@ -79,6 +79,12 @@ class WhisperVQ(Quantiser):
                 f"The encoder is {encoder.config.d_model} wide, the codebook is for one of {bottleneck.width}.",
                 hint="The name of the published codebook says for which Whisper it is: medium, large-v3 ...",
             )
+        if encoder.config.num_mel_bins != extractor.feature_size:
+            raise ModelBrokenError(
+                f"The encoder takes {encoder.config.num_mel_bins} mel bands, its preprocessor_config.json makes "
+                f"{extractor.feature_size}.",
+                hint="Copy the one that was published with the encoder.",
+            )
         if self.longest % self.step:
             raise ModelBrokenError(
                 f"downsample {bottleneck.downsample} does not divide the {encoder.config.max_source_positions} frames "
@@ -94,7 +100,8 @@ class WhisperVQ(Quantiser):
         """
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-        return cls(load_encoder(encoder, WhisperEncoder, r"model\.encoder\."), load_extractor(encoder), bottleneck)
+        extractor = load_extractor(encoder, "input_features")
+        return cls(load_encoder(encoder, WhisperEncoder, r"model\.encoder\."), extractor, bottleneck)
 
     @classmethod
     def load(cls, folder: Path, layout: Layout) -> WhisperVQ:
