@@ -15,6 +15,7 @@ import hark
 from hark.engines.engine import Options
 from hark.engines.transformers.batch import buckets
 from hark.engines.transformers.engine import Transformers
+from hark.engines.transformers.generation import _Reader
 from hark.engines.transformers.memory import Memory
 from tiny.families import MAKERS, make
 
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 RATE = 16000
-GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
+GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 8}
+KNOWN: dict[tuple[Any, ...], hark.Answer] = {}
 TRANSCRIBERS = frozenset(
     "audiopalm hubert moonshine parakeet_ctc parakeet_tdt qwen3_asr seamless_m4t seamless_m4t_v2 speech_to_text "
     "speecht5 voxtral_realtime wav2vec2 whisper".split()
 )
-THE_SAME = frozenset({"qwen2_5_omni"})  # its thinker is a family of its own
+THE_SAME = frozenset({"qwen2_5_omni", "qwen2_audio_base"})  # families that are here under another name
 
 
 @pytest.fixture(scope="module", params=sorted(set(MAKERS) - TRANSCRIBERS - THE_SAME))
@@ -91,9 +93,18 @@ def counting(listener: hark.Listener) -> Iterator[Counter[str]]:
         handle.remove()
 
 
+def alone(fresh: hark.Listener, audio: Any, prompt: str, **how: Any) -> hark.Answer:
+    """The answer of a model that remembers nothing; asked once, as it gives the same each time."""
+    clips = tuple(audio) if isinstance(audio, list) else (audio,)
+    key = (id(fresh), clips, prompt, *sorted(how.items(), key=str))
+    if key not in KNOWN:
+        KNOWN[key] = fresh.ask(audio, prompt, **{**GREEDY, **how})
+    return KNOWN[key]
+
+
 def same(warm: hark.Listener, fresh: hark.Listener, *asked: Any, **how: Any) -> hark.Answer:
     """Ask both; the answers are the same but for what is remembered."""
-    known, new = (listener.ask(*asked, **{**GREEDY, **how}) for listener in (warm, fresh))
+    known, new = warm.ask(*asked, **{**GREEDY, **how}), alone(fresh, *asked, **how)
     assert known.text == new.text
     assert known.usage.input_tokens == new.usage.input_tokens
     assert known.usage.output_tokens == new.usage.output_tokens
@@ -103,10 +114,10 @@ def same(warm: hark.Listener, fresh: hark.Listener, *asked: Any, **how: Any) -> 
 
 
 def test_a_second_question_hears_nothing_again(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
-    first = same(warm, fresh, order, "What is it?")
+    first = same(warm, fresh, order, "x")
     assert first.usage.cached_clips == first.usage.cached_tokens == 0
     with counting(warm) as counted:
-        second = same(warm, fresh, order, "Who says it, then?")
+        second = same(warm, fresh, order, "What is it?")
     assert second.usage.cached_clips == 1
     assert second.usage.cached_tokens
     assert counted["encoder"] == 0
@@ -120,7 +131,7 @@ def test_each_turn_of_a_chat_is_as_fresh(
         pytest.skip("this family answers one question")
     chats = [listener.chat() for listener in (warm, fresh)]
     known: list[int] = []
-    turns: list[tuple[Any, ...]] = [(order, "What?"), ("And then?",), (hesitant, "And this?"), ("Which is longer?",)]
+    turns: list[tuple[Any, ...]] = [(order, "What?"), ("And?",), (hesitant, "And this?"), ("Which?",)]
     for turn in turns if warm.can.several_clips else [turns[0], turns[1], turns[3]]:
         one, other = (chat.say(*turn, **GREEDY) for chat in chats)
         assert one.text == other.text
@@ -130,52 +141,43 @@ def test_each_turn_of_a_chat_is_as_fresh(
 
 
 def test_after_other_options(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
-    for how in (
+    stop = alone(fresh, order, "What is it?").text[2]
+    hows: list[dict[str, Any]] = [
         {},
         {"max_new_tokens": 3},
         {"beams": 2},
-        {"temperature": 1.3, "seed": 5},
-        {"temperature": 1.3, "seed": 5, "top_p": 0.8},
-        {"stop": "a"},
+        {"temperature": 1.5, "seed": 5},
+        {"temperature": 1.5, "seed": 6, "top_p": 0.9},
+        {"stop": stop},
         {},
-    ):
-        same(warm, fresh, order, "What is it?", **how)
-
-
-def test_sampling_with_a_seed_is_as_fresh(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
-    texts = {same(warm, fresh, order, "Sing.", temperature=1.5, seed=seed).text for seed in (1, 2, 3, 1)}
-    assert len(texts) > 1
+    ]
+    texts = [same(warm, fresh, order, "What is it?", **how).text for how in hows]
+    assert texts[0] == texts[-1]
+    assert len({texts[0], *texts[3:5]}) > 1  # sampled texts differ
 
 
 def test_a_changed_system_prompt_is_followed(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
+    once = 0
     if not warm.can.system_prompt:
         pytest.skip("this family takes no system prompt")
+    assert isinstance(warm.engine, Transformers)
     texts = set()
-    for system in (None, "Be brief.", "Be brilliant.", None):
-        answer = same(warm, fresh, order, "What is it?", system=system)
-        texts.add(answer.text)
+    with counting(warm) as counted:
+        for system in (None, "Be brief.", "Be brilliant.", None):
+            answer = same(warm, fresh, order, "What is it?", **({"system": system} if system else {}))
+            texts.add(answer.text)
+            once = once or counted["encoder"]
     assert len(texts) == 3
     assert answer.usage.cached_tokens  # of the first
-
-
-def test_the_encoder_is_not_asked_again_under_another_system_prompt(warm: hark.Listener, order: hark.Audio) -> None:
-    assert isinstance(warm.engine, Transformers)
-    if not warm.can.system_prompt or not warm.engine.family.encoder:
-        pytest.skip("this family has no encoder within its model")
-    with counting(warm) as counted:
-        warm.ask(order, "What is it?", system="Go.", **GREEDY)
-        assert counted.pop("encoder") > 0
-        answer = warm.ask(order, "What is it?", system="Be brief.", **GREEDY)
-        assert answer.usage.cached_clips == 1
-        assert "encoder" not in counted
+    assert counted["encoder"] == once  # the clip was not encoded again, though no prefix was shared
 
 
 def test_another_clip_of_the_same_length_is_heard(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio) -> None:
     """The tokens of both are the same placeholders."""
     samples = order.samples()
     backwards = hark.Audio.of(samples[::-1].copy(), RATE)
-    answers = [same(warm, fresh, clip, "What is it?") for clip in (order, backwards, order[1:3], order[0:2])]
-    assert len({answer.text for answer in answers}) == 4
+    answers = [same(warm, fresh, clip, "What is it?") for clip in (backwards, order, order[1:3], order[0:2])]
+    assert len({answer.text for answer in answers}) > 2
     assert [answer.usage.cached_clips for answer in answers] == [0, 0, 0, 0]
     again = hark.Audio.of(samples.copy(), RATE)
     assert same(warm, fresh, again, "What is it?").usage.cached_clips == 1
@@ -185,7 +187,7 @@ def test_several_clips(warm: hark.Listener, fresh: hark.Listener, order: hark.Au
     if not warm.can.several_clips:
         pytest.skip("this family hears one clip")
     for clips in ([order, hesitant], [hesitant, order], [order], [order, order], [order, hesitant]):
-        answer = same(warm, fresh, clips, "Compare.")
+        answer = same(warm, fresh, clips, "What is it?")
     assert answer.usage.cached_clips == 2
 
 
@@ -194,15 +196,14 @@ def test_after_an_interrupted_stream(warm: hark.Listener, fresh: hark.Listener, 
     next(delta for delta in deltas if delta.text)
     deltas.close()  # type: ignore[attr-defined]
     assert same(warm, fresh, order, "What is it?").usage.cached_clips == 1
-    same(warm, fresh, order, "What is it, then?", max_new_tokens=40)
 
 
 def test_two_threads(warm: hark.Listener, fresh: hark.Listener, order: hark.Audio, hesitant: hark.Audio) -> None:
-    asked = [(clip, prompt) for prompt in ("What?", "Who is it now?") for clip in (order, hesitant)]
-    expected = [fresh.ask(*question, **GREEDY).text for question in asked]
+    asked = [(clip, prompt) for prompt in ("What is it?", "x") for clip in (order, hesitant)]
+    expected = [alone(fresh, *question).text for question in asked]
     with ThreadPoolExecutor(2) as threads:
-        found = list(threads.map(lambda question: warm.ask(*question, **GREEDY).text, asked * 2))
-    assert found == expected * 2
+        found = list(threads.map(lambda question: warm.ask(*question, **GREEDY).text, asked))
+    assert found == expected
 
 
 def test_nothing_is_kept_where_it_is_turned_off(qwen: Path, order: hark.Audio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,47 +268,49 @@ def test_a_size_that_cannot_be_is_refused(qwen: Path, value: Any) -> None:
 QUESTIONS = ["What?", "Who is it, and where was that, exactly?", "x", "What is it?"]
 
 
-def alike(together: list[hark.Answer], alone: list[hark.Answer]) -> None:
-    assert [answer.text for answer in together] == [answer.text for answer in alone]
+def alike(found: list[hark.Answer], expected: list[hark.Answer]) -> None:
+    assert [answer.text for answer in found] == [answer.text for answer in expected]
     for name in ("audio_seconds", "input_tokens", "output_tokens"):
-        assert [getattr(answer.usage, name) for answer in together] == [getattr(answer.usage, name) for answer in alone]
-    assert [answer.notices for answer in together] == [answer.notices for answer in alone]
+        assert [getattr(answer.usage, name) for answer in found] == [getattr(answer.usage, name) for answer in expected]
+    assert [answer.notices for answer in found] == [answer.notices for answer in expected]
 
 
 def test_several_questions_at_once_are_answered_as_alone(
     warm: hark.Listener, fresh: hark.Listener, order: hark.Audio
 ) -> None:
-    alone = [fresh.ask(order, question, **GREEDY) for question in QUESTIONS]
-    assert len({answer.text for answer in alone}) == len(QUESTIONS)
+    expected = [alone(fresh, order, question) for question in QUESTIONS]
+    assert len({answer.text for answer in expected}) == len(QUESTIONS)
     with counting(warm) as counted:
-        alike(warm.ask(order, QUESTIONS, **GREEDY), alone)
+        warm.ask(order, "Go.", **GREEDY)
     once = counted["encoder"]
+    memory_of(warm).clear()
+    with counting(warm) as counted:
+        alike(warm.ask(order, QUESTIONS, **GREEDY), expected)
+    assert counted["encoder"] == once
     with counting(warm) as counted:
         again = warm.ask(order, QUESTIONS, **GREEDY)
-    alike(again, alone)
+    alike(again, expected)
     assert counted["encoder"] == 0
     assert all(answer.usage.cached_clips == 1 for answer in again)
-    with counting(fresh) as counted:
-        fresh.ask(order, "What?", **GREEDY)
-    assert once <= counted["encoder"] * (1 if fresh.can.batch_exact else len(QUESTIONS))
 
 
 def test_stops_and_limits_hold_for_each_of_several(
     warm: hark.Listener, fresh: hark.Listener, order: hark.Audio
 ) -> None:
-    stop = fresh.ask(order, QUESTIONS[0], **GREEDY).text[3]
-    for how in ({"stop": stop}, {"max_new_tokens": 2}, {"beams": 2}, {"temperature": 1.2, "seed": 3}):
-        alone = [fresh.ask(order, question, **{**GREEDY, **how}) for question in QUESTIONS[:2]]
-        alike(warm.ask(order, QUESTIONS[:2], **{**GREEDY, **how}), alone)
+    questions = ["What is it?", QUESTIONS[1]]
+    stop = alone(fresh, order, questions[0]).text[2]
+    for how in ({"stop": stop}, {"max_new_tokens": 3}, {"beams": 2}, {"temperature": 1.5, "seed": 5}):
+        expected = [alone(fresh, order, question, **how) for question in questions]
+        alike(warm.ask(order, questions, **{**GREEDY, **how}), expected)
 
 
 def test_conversations_of_other_lengths_at_once_are_answered_as_alone(
     warm: hark.Listener, fresh: hark.Listener, order: hark.Audio, hesitant: hark.Audio
 ) -> None:
-    clips = [order, hesitant, order[0:1], hesitant[1:3], hesitant[0.5:]]
+    clips = [order, hesitant, order[1:3], hesitant[0.5:]]
     conversations = [hark.Conversation.ask((clip,), "What is it?") for clip in clips]
-    alone = [hark.Answer.of(fresh.answer(conversation, **GREEDY)) for conversation in conversations]
-    alike(warm.engine.generate_batch(conversations, Options(**GREEDY)), alone)
+    expected = [alone(fresh, clip, "What is it?") for clip in clips]
+    alike(warm.engine.generate_batch(conversations, Options(**GREEDY)), expected)
 
 
 def test_buckets_hold_all_and_pad_little() -> None:
@@ -341,3 +344,15 @@ def test_several_questions_with_a_system_prompt_about_messages_and_a_file_read_o
             {"role": "user", "content": [{"type": "audio", "path": str(path)}]},
         ]
         assert [answer.text for answer in listener.ask(messages, QUESTIONS, **GREEDY)] == expected
+
+
+@pytest.mark.parametrize("family", ["qwen2_audio", "voxtral", "whisper", "speech_to_text"])
+def test_text_read_as_its_tokens_come_is_the_text_of_all(family: str, tmp_path: Path) -> None:
+    engine = Transformers(family, make(family, tmp_path / family))
+    tokenizer = engine.family.tokenizer(engine.loaded())
+    written = tokenizer.encode("Gr\u00fc\u00dfe, it 's \u4f60\u597d \U0001f642  two\n\nlines .") * 4
+    drawn = np.random.default_rng(0).integers(0, len(tokenizer), 120).tolist()
+    for ids in (written, drawn):
+        reader = _Reader(engine.family, engine.loaded())
+        for count in range(1, len(ids) + 1):
+            assert reader.read(ids[:count]) == engine.family.read(engine.loaded(), ids[:count])
