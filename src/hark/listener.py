@@ -132,11 +132,12 @@ class Listener:
         """Begin a conversation of several turns."""
         return Chat(self, system)
 
-    def transcribe(self, audio: Any, **options: Any) -> Transcript:
+    def transcribe(self, audio: Any, *, align_with: Any = None, **options: Any) -> Transcript:
         """Write down what is said, with times where the model gives them.
 
         Args:
             audio: anything `Audio.of` takes.
+            align_with: a CTC model (a `Listener`, a name or a folder) that finds the time of each word in the sound.
             options: fields of `hark.Options`, such as `language`, `timestamps`.
 
         Raises:
@@ -147,7 +148,13 @@ class Listener:
         if options.get("schema") is not None:
             raise OptionError("A transcript takes no schema.", hint="Ask: listener.ask(audio, prompt, schema=...).")
         clip = Audio.of(audio)
-        return Transcript.of(self.ask(clip, **{"task": "transcribe", **options}), clip)
+        if align_with is None:
+            return Transcript.of(self.ask(clip, **{"task": "transcribe", **options}), clip)
+        from hark.alignment.align import Aligner, align, unaligned
+
+        asked = {"task": "transcribe", **unaligned(options)}
+        aligner = Aligner.of(align_with)
+        return align(Transcript.of(self.ask(clip, **asked), clip), clip, aligner)
 
     def translate(self, audio: Any, to: str = "en", **options: Any) -> Transcript:
         """Write down what is said in another language (a code such as `en`); else like `transcribe`.

@@ -17,6 +17,7 @@ NoticeKind = Literal[
     "silence",  # there was nothing to hear, or nobody spoke
     "split",  # longer than the model hears at once; cut at pauses
     "unsure",  # the model does not trust its own recognition
+    "untimed",  # words that no time was found for
     "limit",  # text broke off at a limit
     "model",  # a larger model would do better
 ]

@@ -18,6 +18,7 @@ from hark.conversation.conversation import Conversation
 from hark.errors import HarkError, OptionError, OutputError
 
 if TYPE_CHECKING:
+    from hark.alignment.align import Aligner
     from hark.answers.transcript import Segment
     from hark.listener import Listener
 
@@ -29,6 +30,9 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="A file; a folder if there are several recordings.")
 ]
 Timestamps = Annotated[str | None, typer.Option("--timestamps", help="The finest times wanted: none, segment or word.")]
+AlignWith = Annotated[
+    str | None, typer.Option("--align-with", help="A CTC model (folder or name) that finds the time of each word.")
+]
 
 
 def transcribe(
@@ -39,6 +43,7 @@ def transcribe(
     quiet: o.Quiet = False,
     language: o.Language = None,
     timestamps: Timestamps = None,
+    align_with: AlignWith = None,
     temperature: o.Temperature = None,
     beams: o.Beams = None,
     *,
@@ -46,7 +51,8 @@ def transcribe(
 ) -> None:
     """Write down what is said: text, subtitles or JSON."""
     chosen = o.given(task="transcribe", language=language, timestamps=timestamps, temperature=temperature, beams=beams)
-    _write_all(audio, "json" if as_json else form, output, load=load, quiet=quiet, chosen=chosen)
+    form = "json" if as_json else form
+    _write_all(audio, form, output, load=load, quiet=quiet, chosen=chosen, align_with=align_with)
 
 
 def translate(
@@ -75,10 +81,12 @@ def _write_all(
     load: o.Load,
     quiet: bool,
     chosen: dict[str, Any],
+    align_with: str | None = None,
 ) -> None:
     """Transcribe each; what fails is told and the rest goes on."""
     failed = 0
     with reporting(as_json=form == "json"):
+        chosen, aligner = _aligner(align_with, chosen)
         form = _form(form, output)
         _check_output(output, several=len(names) > 1)
         targets = _targets(names, form, output)
@@ -89,7 +97,9 @@ def _write_all(
                 try:
                     if target is None and form == "txt" and len(names) > 1:
                         out(f"# {name}")
-                    transcript = _heard(listener, name, chosen, quiet=quiet, live=target is None and form == "txt")
+                    transcript = _heard(
+                        listener, name, chosen, aligner, quiet=quiet, live=target is None and form == "txt"
+                    )
                     if target is not None:
                         transcript.save(target, form)
                     elif form == "json":
@@ -122,7 +132,18 @@ def _targets(names: list[str], form: str, output: Path | None) -> list[Path | No
     return targets
 
 
-def _heard(listener: Listener, name: str, chosen: dict[str, Any], *, quiet: bool, live: bool) -> Transcript:
+def _aligner(align_with: str | None, chosen: dict[str, Any]) -> tuple[dict[str, Any], Aligner | None]:
+    """What finds the times of words, and what is left for the model that transcribes."""
+    if align_with is None:
+        return chosen, None
+    from hark.alignment.align import Aligner, unaligned
+
+    return unaligned(chosen), Aligner.of(align_with)
+
+
+def _heard(
+    listener: Listener, name: str, chosen: dict[str, Any], aligner: Aligner | None, *, quiet: bool, live: bool
+) -> Transcript:
     """Transcribe one recording; `live` shows each segment as soon as it is recognised."""
     clip = o.audio(name)
     collected = []
@@ -137,6 +158,10 @@ def _heard(listener: Listener, name: str, chosen: dict[str, Any], *, quiet: bool
     transcript = Transcript.of(Answer.of(collected), clip)
     if live and not any(delta.segments for delta in collected) and transcript.text:
         out(transcript.text)  # from a model that gives no segments
+    if aligner is not None:
+        from hark.alignment.align import align
+
+        transcript = align(transcript, clip, aligner)
     return transcript
 
 

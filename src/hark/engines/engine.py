@@ -214,7 +214,8 @@ def _instead(conversation: Conversation, options: Options) -> str:
         key=lambda model: (not model.ready, not model.name.endswith(":small"))
     )  # small: a sensible first download
     names = " or ".join(model.name for model in able[:2])
-    return f"{f'Use {names}; `' if names else '`'}hark models` lists what each model can do."
+    times = "--align-with FOLDER (align_with=) finds them with a CTC model. " if options.timestamps == "word" else ""
+    return f"{times}{f'Use {names}; `' if names else '`'}hark models` lists what each model can do."
 
 
 def _finer(wanted: Timestamps | None, given: Timestamps) -> bool:

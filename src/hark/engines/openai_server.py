@@ -225,7 +225,9 @@ class OpenAIServer(Engine):
             with self._client.post(path, data=form, files={"file": ("audio.wav", wav, "audio/wav")}) as response:
                 yield from into.read(events(response), stretch)
             if options.timestamps == "word" and into.said and not into.words:
-                raise UnsupportedError(f"{self.name} cannot give times of each word.", hint="Ask for segments.")
+                raise UnsupportedError(
+                    f"{self.name} cannot give times of each word.", hint="Ask for segments, or --align-with."
+                )
 
         yield from self.adapting(attempt, _TRANSCRIPTION)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hark.alignment.spelling import Alphabet
 from hark.answers.transcript import Segment, Word
 from hark.engines.engine import Capabilities
 from hark.engines.transformers.families.family import RATE, Inputs, Loaded, Transcriber
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
 
 class Piece(NamedTuple):
@@ -52,6 +55,34 @@ class CTC(Timed):
         """The likeliest id of each frame (n,), and logits (n, vocabulary)."""
         logits = loaded.model(**inputs.tensors).logits[0]
         return logits.argmax(-1), logits
+
+    def emissions(self, loaded: Loaded, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log-probabilities (frames, vocabulary) of samples (n,), mono float32 at 16 kHz; for alignment."""
+        import numpy as np
+        import torch
+
+        from hark.engines.engine import Options
+        from hark.engines.transformers.generation import quiet
+
+        filled = np.pad(samples, (0, max(0, round(self.shortest_seconds * RATE) - len(samples))))
+        tensors = self.transcribe(loaded, filled, Options()).tensors.to(loaded.model.device, dtype=loaded.model.dtype)
+        with loaded.lock, quiet(), torch.inference_mode():
+            _, logits = self.frames(loaded, Inputs(tensors))
+            found: NDArray[np.float32] = logits.float().log_softmax(-1).cpu().numpy()
+        return found
+
+    def alphabet(self, loaded: Loaded) -> Alphabet:
+        """What it writes with; for alignment."""
+        read = self.tokenizer(loaded)
+        vocabulary = read.get_vocab()
+        signs = {*read.all_special_tokens, read.word_delimiter_token}
+        letters = {text: number for text, number in vocabulary.items() if text not in signs}
+
+        def columns(text: str) -> list[int] | None:
+            found = [letters.get(letter) for letter in text]
+            return None if None in found else found  # type: ignore[return-value]
+
+        return Alphabet(read.pad_token_id, vocabulary.get(read.word_delimiter_token), columns)
 
     def letters(self, loaded: Loaded, ids: list[int], likely: list[float]) -> list[Piece]:
         """Letters by the tokenizer's own offsets.
@@ -120,6 +151,16 @@ class ParakeetCTC(CTC):
             if text:
                 pieces.append(Piece(text, start * frame, place * frame, mean(likely[start:place])))
         return pieces
+
+    def alphabet(self, loaded: Loaded) -> Alphabet:
+        """Pieces of words; the first of each word says that it is the first."""
+        read = self.tokenizer(loaded)
+
+        def columns(text: str) -> list[int] | None:
+            found: list[int] = read.encode(text, add_special_tokens=False)
+            return None if read.unk_token_id in found else found
+
+        return Alphabet(read.pad_token_id, None, columns)
 
     def frame_seconds(self, loaded: Loaded) -> float:
         """Frames of log-mel energies, thinned by the encoder."""

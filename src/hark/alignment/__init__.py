@@ -1,0 +1,1 @@
+"""Word times for transcripts that have none: forced alignment with a CTC model."""
