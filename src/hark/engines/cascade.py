@@ -34,6 +34,7 @@ def joined(hears: Capabilities, writes: Capabilities) -> Capabilities:
         system_prompt=writes.system_prompt,
         several_clips=True,
         several_turns=writes.several_turns,
+        max_seconds=None,  # of a question: the transcriber splits, and the text model reads
         batch_exact=False,
     )
 
