@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from hark import settings
@@ -21,6 +22,7 @@ from hark.tasks.long import answered, exceeding, way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 
 def load(model: str | None = None, *, answer_with: str | None = None, **how: Any) -> Listener:
@@ -142,11 +144,16 @@ class Listener:
         """Begin a conversation of several turns."""
         return Chat(self, system)
 
-    def transcribe(self, audio: Any, *, align_with: Any = None, **options: Any) -> Transcript:
+    def transcribe(
+        self, audio: Any, *, speakers: bool | int | None = None, diarize_with: str | Path | None = None,
+        align_with: Any = None, **options: Any,
+    ) -> Transcript:  # fmt: skip
         """Write down what is said, with times where the model gives them.
 
         Args:
             audio: anything `Audio.of` takes.
+            speakers: True to tell who speaks, or how many people to tell apart.
+            diarize_with: the folder of a diariser to do that with, see `hark.speakers.folders`.
             align_with: a CTC model (a `Listener`, a name or a folder) that finds the time of each word in the sound.
             options: fields of `hark.Options`, such as `language`, `timestamps`.
 
@@ -158,13 +165,19 @@ class Listener:
         if options.get("schema") is not None:
             raise OptionError("A transcript takes no schema.", hint="Ask: listener.ask(audio, prompt, schema=...).")
         clip = Audio.of(audio)
-        if align_with is None:
-            return Transcript.of(self.ask(clip, **{"task": "transcribe", **options}), clip)
-        from hark.alignment.align import Aligner, align, unaligned
+        refine, options = None, {"task": "transcribe", **options}
+        if align_with is not None:
+            from hark.alignment.align import Aligner, align, unaligned
 
-        asked = {"task": "transcribe", **unaligned(options)}
-        aligner = Aligner.of(align_with)
-        return align(Transcript.of(self.ask(clip, **asked), clip), clip, aligner)
+            options = unaligned(options)
+            refine = functools.partial(align, aligner=Aligner.of(align_with))
+        if (speakers is None or speakers is False) and diarize_with is None:
+            transcript = Transcript.of(self.ask(clip, **options), clip)
+            return refine(transcript, clip) if refine else transcript
+        from hark.speakers.transcribe import transcribe
+
+        who = None if speakers is False else speakers
+        return Transcript.of(Answer.of(transcribe(self, clip, who, diarize_with, refine=refine, **options)), clip)
 
     def translate(self, audio: Any, to: str = "en", **options: Any) -> Transcript:
         """Write down what is said in another language (a code such as `en`); else like `transcribe`.

@@ -198,6 +198,18 @@ class Audio:
                 file.writeframes(scaled.astype("<i2").tobytes())
         return out.getvalue()
 
+    def channel(self, number: int) -> Audio:
+        """One of its channels, counted from 0, as a mono Audio of its own.
+
+        Raises:
+            OptionError: it has no such channel.
+        """
+        from hark.audio.channel import ChannelSource
+
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < self.channels:
+            raise OptionError(f"{self.name} has no channel {number!r}.", hint=f"It has {self.channels}, from 0.")
+        return Audio(_Recording(ChannelSource(self._recording.source, number)), self.start, self.stop)
+
     def _converted(self, rate: int, mono: bool) -> tuple[Iterator[NDArray[np.float32]], int]:
         from hark.audio.resample import resampled, to_mono
 

@@ -13,6 +13,7 @@ import typer
 from hark.cli import ask, classify, models, transcribe
 from hark.cli.options import with_model
 from hark.cli.show import show_error
+from hark.cli.speakers import TakesSpeakers
 from hark.errors import OutputError
 
 app = typer.Typer(
@@ -41,8 +42,8 @@ def _hark(
 
 
 app.command()(with_model(ask.ask))
-app.command()(with_model(transcribe.transcribe))
-app.command()(with_model(transcribe.translate))
+app.command(cls=TakesSpeakers)(with_model(transcribe.transcribe))
+app.command(cls=TakesSpeakers)(with_model(transcribe.translate))
 app.command()(with_model(classify.classify))
 app.command()(with_model(ask.run))
 app.command()(with_model(ask.chat))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,13 +15,17 @@ from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
 from hark.cli import options as o
 from hark.cli.show import Notes, error_values, loaded, out, out_json, progress, reporting, show_error
+from hark.cli.speakers import DiarizeWith, Speakers, Who
 from hark.conversation.conversation import Conversation
 from hark.errors import HarkError, OptionError, OutputError
 
 if TYPE_CHECKING:
-    from hark.alignment.align import Aligner
+    from collections.abc import Iterator
+
+    from hark.answers.answer import Delta
     from hark.answers.transcript import Segment
     from hark.listener import Listener
+    from hark.speakers.transcribe import Refine
 
 Files = Annotated[list[str], typer.Argument(help="Files or URLs; - is stdin.")]
 Format = Annotated[
@@ -44,6 +49,8 @@ def transcribe(
     language: o.Language = None,
     timestamps: Timestamps = None,
     align_with: AlignWith = None,
+    speakers: Speakers = None,
+    diarize_with: DiarizeWith = None,
     temperature: o.Temperature = None,
     beams: o.Beams = None,
     *,
@@ -52,7 +59,8 @@ def transcribe(
     """Write down what is said: text, subtitles or JSON."""
     chosen = o.given(task="transcribe", language=language, timestamps=timestamps, temperature=temperature, beams=beams)
     form = "json" if as_json else form
-    _write_all(audio, form, output, load=load, quiet=quiet, chosen=chosen, align_with=align_with)
+    who = (speakers, diarize_with)
+    _write_all(audio, form, output, load=load, quiet=quiet, chosen=chosen, align_with=align_with, who=who)
 
 
 def translate(
@@ -63,6 +71,8 @@ def translate(
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     language: o.Language = None,
+    speakers: Speakers = None,
+    diarize_with: DiarizeWith = None,
     temperature: o.Temperature = None,
     beams: o.Beams = None,
     *,
@@ -70,7 +80,8 @@ def translate(
 ) -> None:
     """Write down what is said in another language, where the model translates."""
     chosen = o.given(task="translate", to=to, language=language, temperature=temperature, beams=beams)
-    _write_all(audio, "json" if as_json else form, output, load=load, quiet=quiet, chosen=chosen)
+    form, who = "json" if as_json else form, (speakers, diarize_with)
+    _write_all(audio, form, output, load=load, quiet=quiet, chosen=chosen, who=who)
 
 
 def _write_all(
@@ -82,11 +93,13 @@ def _write_all(
     quiet: bool,
     chosen: dict[str, Any],
     align_with: str | None = None,
+    who: tuple[str | None, str | None] = (None, None),
 ) -> None:
     """Transcribe each; what fails is told and the rest goes on."""
     failed = 0
     with reporting(as_json=form == "json"):
-        chosen, aligner = _aligner(align_with, chosen)
+        chosen, refine = _refine(align_with, chosen)
+        asked = Who.of(*who)
         form = _form(form, output)
         _check_output(output, several=len(names) > 1)
         targets = _targets(names, form, output)
@@ -97,9 +110,8 @@ def _write_all(
                 try:
                     if target is None and form == "txt" and len(names) > 1:
                         out(f"# {name}")
-                    transcript = _heard(
-                        listener, name, chosen, aligner, quiet=quiet, live=target is None and form == "txt"
-                    )
+                    live = target is None and form == "txt"
+                    transcript = _heard(listener, name, chosen, refine, asked, quiet=quiet, live=live)
                     if target is not None:
                         transcript.save(target, form)
                     elif form == "json":
@@ -132,23 +144,24 @@ def _targets(names: list[str], form: str, output: Path | None) -> list[Path | No
     return targets
 
 
-def _aligner(align_with: str | None, chosen: dict[str, Any]) -> tuple[dict[str, Any], Aligner | None]:
+def _refine(align_with: str | None, chosen: dict[str, Any]) -> tuple[dict[str, Any], Refine | None]:
     """What finds the times of words, and what is left for the model that transcribes."""
     if align_with is None:
         return chosen, None
-    from hark.alignment.align import Aligner, unaligned
+    from hark.alignment.align import Aligner, align, unaligned
 
-    return unaligned(chosen), Aligner.of(align_with)
+    return unaligned(chosen), functools.partial(align, aligner=Aligner.of(align_with))
 
 
 def _heard(
-    listener: Listener, name: str, chosen: dict[str, Any], aligner: Aligner | None, *, quiet: bool, live: bool
-) -> Transcript:
-    """Transcribe one recording; `live` shows each segment as soon as it is recognised."""
+    listener: Listener, name: str, chosen: dict[str, Any], refine: Refine | None, who: Who | None, *,
+    quiet: bool, live: bool,
+) -> Transcript:  # fmt: skip
+    """Transcribe one recording; `live` shows each segment as soon as it is known."""
     clip = o.audio(name)
     collected = []
     with progress([clip], quiet=quiet) as bar:
-        for delta in listener.stream(clip, **chosen):
+        for delta in _deltas(listener, clip, chosen, refine, who):
             collected.append(delta)
             if delta.heard is not None:
                 bar.heard(delta.heard)
@@ -158,18 +171,26 @@ def _heard(
     transcript = Transcript.of(Answer.of(collected), clip)
     if live and not any(delta.segments for delta in collected) and transcript.text:
         out(transcript.text)  # from a model that gives no segments
-    if aligner is not None:
-        from hark.alignment.align import align
+    return transcript if who or not refine else refine(transcript, clip)
 
-        transcript = align(transcript, clip, aligner)
-    return transcript
+
+def _deltas(
+    listener: Listener, clip: Audio, chosen: dict[str, Any], refine: Refine | None, who: Who | None
+) -> Iterator[Delta]:
+    """The transcript step by step; with speakers, its segments come last."""
+    if who is None:
+        return listener.stream(clip, **chosen)
+    from hark.speakers.transcribe import transcribe
+
+    return transcribe(listener, clip, who.speakers, who.folder, refine=refine, **chosen)
 
 
 def _marked(segment: Segment) -> str:
     """A segment for reading: words the model does not trust are followed by `[?]`; begun with it, all is doubtful."""
+    speaker = f"{segment.speaker}: " if segment.speaker else ""
     if segment.unsure or not segment.words:
-        return f"[?] {segment.text}" if segment.unsure else segment.text
-    return " ".join(f"{word.text}[?]" if word.unsure else word.text for word in segment.words)
+        return f"{speaker}{'[?] ' if segment.unsure else ''}{segment.text}"
+    return speaker + " ".join(f"{word.text}[?]" if word.unsure else word.text for word in segment.words)
 
 
 def _form(form: str | None, output: Path | None) -> str:
