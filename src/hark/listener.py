@@ -69,8 +69,8 @@ class Listener:
             audio: anything `Audio.of` takes, a list of such, a `Conversation`, or a list of chat messages.
             prompt: the question, or a list of questions about the same audio.
             system: a system prompt, where the model follows one.
-            options: fields of `hark.Options`, such as `task`, `language`, `max_new_tokens`, `schema`. And `long`: what to
-                do where a question is about more than the model hears at once: `refuse`, or `split` (see `answer`).
+            options: fields of `hark.Options`, such as `task`, `language`, `max_new_tokens`, `schema`; and `long`: what
+                to do with a question about more than the model hears at once: `refuse`, or `split` (see `answer`).
 
         Raises:
             AudioError: the audio cannot be used.
@@ -87,11 +87,11 @@ class Listener:
         return self._together([_conversation(about, one, system) for one in prompt], **options)
 
     def _together(self, conversations: list[Conversation], **options: Any) -> list[Answer]:
-        way(options.get("long", "refuse"))
+        how = way(options.get("long", "refuse"), self.engine)
         wanted = Options.of(**{name: value for name, value in options.items() if name != "long"})
         asked = [prepared(self.engine.name, self.can, conversation, wanted) for conversation in conversations]
         told = asked[0][1]
-        if any(one != told for _, one in asked) or any(exceeding(self.can, one) for one in conversations):
+        if any(one != told for _, one in asked) or any(exceeding(self.can, one, how) for one in conversations):
             return [Answer.of(self.answer(conversation, **options)) for conversation in conversations]
         answers = self.engine.generate_batch([conversation for conversation, _ in asked], told)
         if told.schema is None:
@@ -104,11 +104,11 @@ class Listener:
         """Like `ask`, step by step; closing the iterator stops the model."""
         return self.answer(_conversation(audio, prompt, system), **options)
 
-    def answer(self, conversation: Conversation, *, long: str = "refuse", **options: Any) -> Iterator[Delta]:
+    def answer(self, conversation: Conversation, *, long: str | float = "refuse", **options: Any) -> Iterator[Delta]:
         """Answer a conversation, step by step; everything else comes through here.
 
         With `long="split"` a question about more than the model hears at once is asked stretch by stretch, and the
-        answers are combined: see `hark.tasks.long`.
+        answers are combined; with a number, stretches are at most so many seconds: see `hark.tasks.long`.
 
         With a `schema` the steps come as usual, and the JSON is checked when they are over: then this raises, or the
         last step holds its value as `data`.
@@ -117,11 +117,9 @@ class Listener:
             ModelError: the JSON broke off at a limit of tokens, or does not fit the schema.
         """
         asked, told = prepared(self.engine.name, self.can, conversation, Options.of(**options))
-        how = way(long)
-        if told.task is None and self.can.max_seconds is not None:
-            deltas = answered(self.engine, asked, told, how)
-        else:
-            deltas = self.engine.generate(asked, told)
+        how = way(long, self.engine)
+        whole = told.task is not None or (self.can.max_seconds is None and how == "refuse")
+        deltas = self.engine.generate(asked, told) if whole else answered(self.engine, asked, told, how)
         return deltas if told.schema is None else told.schema.checked(deltas, self.engine.name, told.max_new_tokens)
 
     def __call__(self, request: Any, **options: Any) -> Any:

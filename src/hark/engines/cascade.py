@@ -77,7 +77,7 @@ class Cascade(Engine):
                 transcript = yield from self._transcript(clip, options.language, seconds)
                 texts[clip.id] = _written(transcript, clip, len(texts) + 1)
                 seconds += transcript.duration
-        if not any(texts.values()):
+        if texts and not any(texts.values()):
             raise ModelError(
                 f"{self._hears.name} recognised no words, and {self._writes.name} hears nothing itself.",
                 hint="A model that hears for itself may tell what there is: see `hark models`.",

@@ -1,6 +1,7 @@
 """Questions about recordings longer than a model hears at once: asked stretch by stretch, then combined (map-reduce).
 
-It is a visible choice: a question is refused unless `long="split"` was said, and its cost is told before the work.
+It is a visible choice: a question is refused unless `long` says `split`, or a number, which is the most seconds of a
+stretch (for a server, of whose model it is not known how much it hears). Its cost is told before the work.
 Evidence of such an answer are the answers about each stretch, with the times at which it lies in the recording.
 """
 
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from hark.audio.audio import Audio
     from hark.engines.engine import Capabilities, Engine, Options
 
-Long = Literal["refuse", "split"]
-LONG: tuple[Long, ...] = ("refuse", "split")
+Long = Literal["refuse", "split"] | float
 
 _RATE = 16000
 _TOGETHER = 4  # stretches that are asked about at once, where a model answers several at once
+_SHORTEST = 5  # seconds of a stretch
 _PAUSE = 0.2  # seconds; shorter ones lie inside words
 _FIRST = 0.6  # a stretch is cut in what is left of it after this share
 _ROOM = 20_000  # characters of answers that are combined at once; more are combined in groups first
@@ -59,20 +60,33 @@ class Stretch:
         return f"{clock(self.start)} to {clock(self.end)}"
 
 
-def way(given: Any) -> Long:
+def way(given: Any, engine: Engine) -> Long:
     """What to do with a recording that is too long.
 
     Raises:
-        OptionError: it is neither `refuse` nor `split`.
+        OptionError: it is neither `refuse` nor `split` nor a number of seconds.
+        UnsupportedError: the model hears everything at once, and combines nothing.
     """
-    if given not in LONG:
-        raise OptionError(f"long cannot be {given!r}.", hint=f"It is {' or '.join(LONG)}.")
-    return given  # type: ignore[no-any-return]
+    if given in ("refuse", "split"):
+        return given  # type: ignore[no-any-return]
+    if isinstance(given, bool) or not isinstance(given, int | float) or not _SHORTEST <= given < math.inf:
+        raise OptionError(
+            f"long cannot be {given!r}.", hint=f"It is refuse, split, or the seconds of a stretch, {_SHORTEST} or more."
+        )
+    if engine.can.max_seconds is None and "schema" not in engine.can.options:
+        raise UnsupportedError(f"{engine.name} is not asked stretch by stretch.", hint="Leave out long.")
+    return float(given)
 
 
-def exceeding(can: Capabilities, conversation: Conversation) -> Audio | None:
-    """The first clip that is longer than a model hears at once."""
-    most = can.max_seconds
+def limit(can: Capabilities, how: Long) -> float | None:
+    """The most seconds that are heard at once."""
+    known = [seconds for seconds in (can.max_seconds, None if isinstance(how, str) else how) if seconds is not None]
+    return min(known, default=None)
+
+
+def exceeding(can: Capabilities, conversation: Conversation, how: Long) -> Audio | None:
+    """The first clip that is longer than what is heard at once."""
+    most = limit(can, how)
     return None if most is None else next((clip for clip in conversation.clips if clip.duration > most), None)
 
 
@@ -82,13 +96,14 @@ def answered(engine: Engine, conversation: Conversation, options: Options, how: 
     Raises:
         UnsupportedError: it is too long, and `how` is `refuse`; or there is more in the conversation than one clip.
     """
-    clip = exceeding(engine.can, conversation)
+    clip = exceeding(engine.can, conversation, how)
     if clip is None:
         deltas = engine.generate(conversation, options)
     elif how == "refuse" or len(conversation.clips) > 1 or conversation.turns > 1:
-        raise _refused(engine, clip, conversation)
+        raise _refused(engine, clip, conversation, limit(engine.can, how) or 0.0)
     else:
-        deltas = _split(engine, clip, conversation.system, _question(conversation, options), options)
+        most = limit(engine.can, how) or 0.0
+        deltas = _split(engine, clip, most, conversation.system, _question(conversation, options), options)
     with contextlib.closing(deltas):  # type: ignore[type-var]
         yield from deltas
 
@@ -101,8 +116,7 @@ def _question(conversation: Conversation, options: Options) -> str:
     return asked or f"What is heard that is needed to fill in this form? {options.schema.text}"
 
 
-def _refused(engine: Engine, clip: Audio, conversation: Conversation) -> UnsupportedError:
-    most = engine.can.max_seconds or 0.0
+def _refused(engine: Engine, clip: Audio, conversation: Conversation, most: float) -> UnsupportedError:
     first = f"{clip.name} lasts {clip.duration:.0f} s; {engine.name} hears {most:.0f} s of a question's audio."
     if len(conversation.clips) > 1 or conversation.turns > 1:
         hint = "Ask about this recording alone, in one question; then it can be split."
@@ -115,9 +129,9 @@ def _refused(engine: Engine, clip: Audio, conversation: Conversation) -> Unsuppo
     return UnsupportedError(first, hint=hint)
 
 
-def _split(engine: Engine, clip: Audio, system: str, prompt: str, options: Options) -> Iterator[Delta]:
-    ends = cuts(clip, engine.can.max_seconds or 0.0)
-    yield Delta(notices=(cost(engine.name, clip, len(ends), engine.can.max_seconds or 0.0),))
+def _split(engine: Engine, clip: Audio, most: float, system: str, prompt: str, options: Options) -> Iterator[Delta]:
+    ends = cuts(clip, most)
+    yield Delta(notices=(cost(engine.name, clip, len(ends), most),))
     plain = replace(options, schema=None)
     found: list[tuple[Stretch, Answer]] = []
     asked = (
