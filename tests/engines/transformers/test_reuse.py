@@ -96,7 +96,7 @@ def counting(listener: hark.Listener) -> Iterator[Counter[str]]:
 def alone(fresh: hark.Listener, audio: Any, prompt: str, **how: Any) -> hark.Answer:
     """The answer of a model that remembers nothing; asked once, as it gives the same each time."""
     clips = tuple(audio) if isinstance(audio, list) else (audio,)
-    key = (id(fresh), clips, prompt, *sorted(how.items(), key=str))
+    key = (fresh.engine.name, clips, prompt, *sorted(how.items(), key=str))
     if key not in KNOWN:
         KNOWN[key] = fresh.ask(audio, prompt, **{**GREEDY, **how})
     return KNOWN[key]

@@ -64,7 +64,7 @@ def answer(
                 alone += part
     if not exact:
         return alone
-    left = [row for row in alone if reuse.knows(loaded, row.inputs, row.heard)]
+    left = [row for row in alone if reuse.knows(family, loaded, row.inputs, row.heard)]
     for bucket in buckets((row for row in alone if row not in left), lambda row: row.length):
         if len(bucket) > 1 and len({frozenset(row.inputs.tensors) for row in bucket}) == 1:
             _side_by_side(family, loaded, bucket, options)

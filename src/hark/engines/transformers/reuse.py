@@ -108,7 +108,7 @@ class Reuse:
     ) -> Any:
         """Generate token ids (1, n) like `family.run`, with as little work as what is remembered allows."""
         prompt = _prompt(loaded, inputs, heard)
-        keeps = self.memory.limit > 0 and _plain(loaded, inputs, prompt, keywords)
+        keeps = self.memory.limit > 0 and _plain(family, loaded, inputs, prompt, keywords)
         start = self._start(loaded, inputs, prompt) if keeps else Start(None)
         tensors = self._tensors(inputs, heard, start.clips)
         given = {} if start.cache is None else {"past_key_values": start.cache}
@@ -136,7 +136,7 @@ class Reuse:
         clips, length = prompts[0].covered(shared)
         if clips < len(heard.clips) and not _reads(rows[0]):
             return None
-        plain = (_plain(loaded, row, prompt, keywords) for row, prompt in zip(rows, prompts, strict=True))
+        plain = (_plain(family, loaded, row, prompt, keywords) for row, prompt in zip(rows, prompts, strict=True))
         if not length or not all(plain):
             return None
         start = self._start(loaded, rows[0], prompts[0], length)
@@ -148,10 +148,10 @@ class Reuse:
         self._keep(loaded, known.keys, start)
         return Start(_cropped(known, length), length, clips)
 
-    def knows(self, loaded: Loaded, inputs: Inputs, heard: Heard) -> bool:
+    def knows(self, family: Family, loaded: Loaded, inputs: Inputs, heard: Heard) -> bool:
         """Is there a prefix of a prompt that spares hearing?"""
         prompt = _prompt(loaded, inputs, heard)
-        if not _plain(loaded, inputs, prompt, {}):
+        if not _plain(family, loaded, inputs, prompt, {}):
             return False
         start = self._start(loaded, inputs, prompt)
         return start.clips > 0 or start.tokens > len(prompt.keys) / 2
@@ -236,14 +236,14 @@ def _beyond(loaded: Loaded, length: int) -> bool:
     return bool(kinds & LENGTH_DEPENDENT) and length > (usual or config.max_position_embeddings)
 
 
-def _plain(loaded: Loaded, inputs: Inputs, prompt: Prompt, keywords: Mapping[str, Any]) -> bool:
-    """Can keys and values be kept? Not of beams, nor in a cache of the model's own kind."""
+def _plain(family: Family, loaded: Loaded, inputs: Inputs, prompt: Prompt, keywords: Mapping[str, Any]) -> bool:
+    """Can keys and values be kept? Not of beams, nor of a model that is not known or has a cache of its own kind."""
     wished = loaded.model.generation_config
     return (
         (keywords.get("num_beams") or wished.num_beams or 1) == 1
         and wished.cache_implementation is None
         and wished.use_cache is not False
-        and bool(prompt.spans or _reads(inputs))
+        and bool((prompt.spans and family.encoder) or _reads(inputs))
         and not _beyond(loaded, len(prompt.keys))
     )
 
