@@ -12,7 +12,7 @@ from typing import Any
 from hark.errors import SettingsError
 
 _TRUE = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-_MAY_BE_ZERO = frozenset({"cache_mb"})
+_MAY_BE_ZERO = frozenset({"cache_mb"})  # 0 turns off what it bounds
 
 _HINTS: dict[type, str] = {
     bool: "It is true or false.",
