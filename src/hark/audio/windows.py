@@ -16,34 +16,43 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_PAUSE = 0.35  # below that likelihood nobody speaks, as `Hysteresis` has it
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """A piece of a recording that holds speech: samples (n,) float32 mono at 16 kHz, exactly as in the recording.
 
-    `start` and `end` are in seconds of the recording; `start * 16000` is a whole number of samples.
+    `start` and `end` are in seconds of the recording; `start * 16000` is a whole number of samples. The first `shared`
+    seconds are the last ones of the window before, where speech gave no pause to cut it at; `continues` says that the
+    next window begins so.
     """
 
     samples: NDArray[np.float32]
     start: float
     end: float
+    shared: float = 0.0
+    continues: bool = False
 
 
 def windows(
     blocks: Iterable[NDArray[np.float32]], *, max_seconds: float = 30.0, min_silence: float = 0.3,
-    min_speech: float = 0.1, padding: float = 0.12,
+    min_speech: float = 0.1, padding: float = 0.12, overlap: float = 0.0,
 ) -> Iterator[Window]:  # fmt: skip
     """Cut blocks of mono samples at 16 kHz where speech pauses; times in seconds, memory bounded by `max_seconds`.
 
     Every sample of speech is in one window; pauses of `min_silence` and longer are left out but for the padding.
-    Windows are in order and never overlap. Speech that runs on beyond `max_seconds` is cut where it is weakest in the
-    last third.
+    Speech that runs on beyond `max_seconds` is cut at a shorter pause, in the last third or else before it. Where there
+    is none it is cut in the last third where it is weakest, and the next window begins `overlap` seconds (a quarter of
+    `max_seconds` at most) before the cut, so that a word that was cut is whole in one of the two; see `joining.py`.
+    Other windows never overlap, and all are in order.
 
     Raises:
         OptionError: `max_seconds` is too short to cut sensibly.
     """
     if max_seconds < 1.0:
         raise OptionError(f"Windows of {max_seconds} s are too short.", hint="Allow at least 1 second.")
-    cutter = _Cutter(max_seconds, min_silence, min_speech, padding)
+    cutter = _Cutter(max_seconds, min_silence, min_speech, padding, min(overlap, max_seconds / 4))
     for samples, probabilities in detect(blocks):
         for number, probability in enumerate(probabilities.tolist()):
             yield from cutter.feed(samples[number * FRAME : (number + 1) * FRAME], probability)
@@ -53,10 +62,14 @@ def windows(
 class _Cutter:
     """Holds the frames since the window that is open began, and lets go of all others."""
 
-    def __init__(self, max_seconds: float, min_silence: float, min_speech: float, padding: float) -> None:
+    def __init__(
+        self, max_seconds: float, min_silence: float, min_speech: float, padding: float, overlap: float
+    ) -> None:
         self._machine = Hysteresis(silence=frames(min_silence), shortest=frames(min_speech))
         self._pad = padded(padding, min_silence)
         self._most = int(max_seconds * RATE)
+        self._overlap = int(overlap * RATE / FRAME)  # frames
+        self._shared = 0  # samples of the window that comes next which the one before has too
         self._held: list[NDArray[np.float32]] = []
         self._likely: list[float] = []
         self._first = 0  # number of the first frame held
@@ -70,10 +83,11 @@ class _Cutter:
         if self._machine.start is None:
             self._forget(self._end - -(-self._pad // FRAME))
         elif self._end * FRAME + self._pad + FRAME - self._begin(self._machine.start) > self._most:
-            cut = self._weakest()
-            yield self._window(self._begin(self._machine.start), cut * FRAME)
-            self._machine.cut(cut)
-            self._forget(cut)
+            cut, paused = self._place()
+            back = 0 if paused else self._overlap
+            yield self._window(self._begin(self._machine.start), cut * FRAME, back * FRAME)
+            self._machine.cut(cut - back)
+            self._forget(cut - back)
 
     def finish(self) -> Iterator[Window]:
         if found := self._machine.finish():
@@ -86,23 +100,30 @@ class _Cutter:
     def _begin(self, frame: int) -> int:
         return max(self._used, frame * FRAME - self._pad)
 
-    def _weakest(self) -> int:
-        """The frame of the last third where speech is least likely and quietest, over about 100 ms."""
-        count = self._most // FRAME // 3
-        likely = np.array(self._likely[-count:])
-        power = np.array([np.mean(np.square(held)) for held in self._held[-count:]])
+    def _place(self) -> tuple[int, bool]:
+        """The frame at which to cut speech that runs on, and whether there is a pause, of about 100 ms or more."""
+        likely = np.array(self._likely)
+        power = np.array([np.mean(np.square(held)) for held in self._held])
         level = 10 * np.log10(power + 1e-10)
-        strength = likely + (level - level.max()) / 40
-        smooth = np.convolve(strength, np.full(3, 1 / 3), "valid")
-        return self._end - count + 1 + int(np.argmin(smooth))
+        smooth = [
+            np.convolve(values, np.full(3, 1 / 3), "valid") for values in (likely, likely + (level - level.max()) / 40)
+        ]
+        count = self._most // FRAME // 3
+        late = slice(len(likely) - count, None)
+        for part in (late, slice(len(likely) - 2 * count, late.start)):  # before that, a window would be too short
+            pauses = np.flatnonzero(smooth[0][part] < _PAUSE)
+            if len(pauses):
+                return self._first + part.start + 1 + int(pauses[np.argmin(smooth[1][part][pauses])]), True
+        return self._first + late.start + 1 + int(np.argmin(smooth[1][late])), False
 
-    def _window(self, start: int, end: int) -> Window:
+    def _window(self, start: int, end: int, continued: int = 0) -> Window:
         offset = self._first * FRAME
         samples = np.concatenate(self._held)
         start = max(start, self._used, offset)
         end = min(end, offset + len(samples))
-        self._used = end
-        return Window(samples[start - offset : end - offset], start / RATE, end / RATE)
+        self._used, shared, self._shared = end - continued, self._shared, continued
+        found = samples[start - offset : end - offset]
+        return Window(found, start / RATE, end / RATE, shared / RATE, continues=continued > 0)
 
     def _forget(self, frame: int) -> None:
         gone = max(0, frame - self._first)

@@ -242,7 +242,10 @@ def cut(blocks: Iterable[NDArray[Any]], seconds: float) -> Iterator[Window]:
 
 
 def _pause(samples: NDArray[Any]) -> int:
-    """The middle of the longest pause in the last part of a stretch, as a position in samples."""
+    """The middle of the longest pause in the last part of a stretch, as a position in samples.
+
+    Where nobody pauses it is where speech is weakest.
+    """
     from hark.audio.windows import windows
 
     tail = min(int(_TAIL * RATE), len(samples) // 2)
@@ -253,7 +256,7 @@ def _pause(samples: NDArray[Any]) -> int:
     ]
     edges = [0, *(edge for stretch in spoken for edge in stretch), tail]
     pauses = list(zip(edges[::2], edges[1::2], strict=True))
-    begin, end = max(pauses, key=lambda pause: pause[1] - pause[0])
+    begin, end = max(pauses, key=lambda pause: (pause[1] - pause[0], 0 < pause[0] < tail, pause[0]))
     return offset + (begin + end) // 2
 
 

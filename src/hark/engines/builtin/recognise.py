@@ -13,6 +13,7 @@ import numpy as np
 
 from hark.answers.answer import Delta
 from hark.answers.transcript import Segment, Word
+from hark.audio.joining import OVERLAP, Joiner
 from hark.audio.speech import RATE
 from hark.audio.windows import Window, windows
 from hark.engines.builtin.confidence import UNSURE, confidences, spoken
@@ -51,21 +52,25 @@ class Recogniser:
             ModelError: the recogniser failed.
         """
         counted = _Counted(source.stream() if hasattr(source, "stream") else source)
+        joiner = Joiner()
         with contextlib.closing(self.hear(counted)) as windows_heard:
             for window, found in windows_heard:
                 segment = segment_of(found, window.start, window.end)
-                yield Delta(segments=(segment,) if segment else (), heard=window.end)
-        yield Delta(heard=counted.seconds)
+                yield Delta(segments=tuple(joiner.add(window, segment)), heard=window.end)
+        yield Delta(segments=tuple(joiner.finish()), heard=counted.seconds)
 
     def hear(self, blocks: Iterable[NDArray[np.float32]]) -> Generator[tuple[Window, list[Found]], None, None]:
-        """The windows of a recording, in order, each with what was found in it, fillers and all."""
+        """The windows of a recording, in order, each with what was found in it, fillers and all.
+
+        Windows may share some seconds (see `hark.audio.joining`).
+        """
         if not self._pool.mine:  # after a fork
             self._pool = self._new_pool(self._pool.size)
         pool, call = self._pool, Call()
         threads = ThreadPoolExecutor(pool.size, thread_name_prefix="hark-recogniser")
         pending: deque[tuple[Window, Future[list[Found]]]] = deque()
         try:
-            for window in windows(blocks, min_silence=_PAUSE, padding=_PADDING):
+            for window in windows(blocks, min_silence=_PAUSE, padding=_PADDING, overlap=OVERLAP):
                 pending.append((window, threads.submit(pool.run, _pcm(window.samples), call)))
                 # Enough in flight to keep all workers busy, and no more than that: memory stays flat.
                 while pending and (pending[0][1].done() or len(pending) > 2 * pool.size):
