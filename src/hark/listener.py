@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from hark.tasks.command.command import Command
+
 
 def load(model: str | None = None, *, answer_with: str | None = None, **how: Any) -> Listener:
     """Load a model by name or folder and return what answers questions with it.
@@ -201,6 +203,24 @@ class Listener:
         from hark.tasks.labels import classify
 
         return Answer.of(classify(self, Audio.of(audio), labels, top))
+
+    def command(self, audio: Any, grammar: Any, *, language: str | None = None) -> Command:
+        """Tell which command of a grammar is spoken: its intent and slots, or that it is none.
+
+        Args:
+            audio: anything `Audio.of` takes, with one command in it; `hark.tasks.command.listening` hears many.
+            grammar: the `Path` of a grammar in Picovoice's YAML or in JSGF, or its text, or a `Grammar`.
+            language: code of the language spoken.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            OptionError: it is no grammar, or the offline default cannot pronounce a word of it.
+            UnsupportedError: the model cannot do it; the hint says what can.
+        """
+        from hark.tasks.command.command import command
+        from hark.tasks.command.grammar import Grammar
+
+        return command(self, Audio.of(audio), Grammar.of(grammar), language)
 
     def close(self) -> None:
         """Let go of processes and memory the model holds."""

@@ -33,6 +33,7 @@ EXAMPLE_VALUES = {
     "stop": ("a",),
     "schema": {"type": "object"},
     "top": 3,
+    "grammar": "context: {expressions: {stop: [stop]}}",
 }
 
 SCHEMA = {

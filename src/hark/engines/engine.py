@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hark.answers.answer import Answer, Delta
 from hark.answers.schema import Schema
 from hark.errors import OptionError, UnsupportedError
+from hark.tasks.command.grammar import Grammar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,6 +62,7 @@ class Options:
         temperature, top_p, max_new_tokens, beams, seed, stop: of text generation, as usual.
         schema: what the JSON wanted must look like; `Options.of` takes all that `Schema.of` does.
         top: how many labels to give, for `classify`.
+        grammar: what may be said, for `command`; `Options.of` takes all that `Grammar.of` does.
     """
 
     task: str | None = None
@@ -75,6 +77,7 @@ class Options:
     stop: tuple[str, ...] | None = None
     schema: Schema | None = None
     top: int | None = None
+    grammar: Grammar | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -100,6 +103,8 @@ class Options:
             values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
         if values.get("schema") is not None:
             values["schema"] = Schema.of(values["schema"])
+        if values.get("grammar") is not None:
+            values["grammar"] = Grammar.of(values["grammar"])
         return cls(**values)
 
 
@@ -125,6 +130,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "schema": (lambda value: isinstance(value, Schema), "Options.of and Schema.of make one of a class or a dict."),
     "top": _WHOLE,
+    "grammar": (lambda value: isinstance(value, Grammar), "Options.of and Grammar.of make one of a file or its text."),
 }
 
 

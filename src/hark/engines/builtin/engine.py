@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hark.audio.audio import Audio
     from hark.conversation.conversation import Conversation
+    from hark.engines.builtin.command import Commands
     from hark.engines.builtin.router import Request
 
 _REMEMBERED = 16  # transcripts kept, so that one recording is heard once for many questions
@@ -37,9 +38,9 @@ class Builtin(Engine):
     can = Capabilities(
         free_prompt=True,
         tasks=frozenset(
-            "transcribe summary decisions actions intent sentiment uncertainty music sound".split(),
+            "transcribe summary decisions actions intent sentiment uncertainty music sound command".split(),
         ),
-        options=frozenset({"language"}),
+        options=frozenset({"language", "grammar"}),
         system_prompt=True,  # taken, and said not to be used: conversations that carry one still work
         several_clips=True,
         several_turns=True,
@@ -53,6 +54,7 @@ class Builtin(Engine):
         from hark.engines.builtin.recognise import Recogniser
 
         self._recogniser = Recogniser()
+        self._commands: Commands | None = None
         self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -66,6 +68,9 @@ class Builtin(Engine):
         from hark.engines.builtin.followups import NOTHING_ASKED
         from hark.engines.builtin.router import route
 
+        if options.task == "command" or options.grammar is not None:
+            yield from self._command(conversation, options)
+            return
         request = route(conversation.prompt, options.task)
         if request.refusal:
             raise UnsupportedError(request.refusal.reason, hint=request.refusal.instead)
@@ -83,6 +88,15 @@ class Builtin(Engine):
     def close(self) -> None:
         """End the worker processes."""
         self._recogniser.close()
+        if self._commands is not None:
+            self._commands.close()
+
+    def _command(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
+        from hark.engines.builtin.command import Commands
+
+        with self._lock:
+            self._commands = commands = self._commands or Commands()
+        yield from commands.generate(_asked(conversation, every=False), options)
 
     def _transcribe(self, clips: tuple[Audio, ...], options: Options) -> Iterator[Delta]:
         """What is said in each clip, segment by segment, as it is recognised."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from hark.engines.builtin.worker import receive, send
 from hark.errors import ModelError
@@ -94,9 +94,13 @@ class Call:
 
 
 class Pool:
-    """At most `size` workers; `run` may be called from as many threads at once."""
+    """At most `size` workers; `run` may be called from as many threads at once.
 
-    def __init__(self, size: int | None = None) -> None:
+    `settings` are pocketsphinx's, over those of `worker.SETTINGS`.
+    """
+
+    def __init__(self, size: int | None = None, settings: dict[str, Any] | None = None) -> None:
+        self._settings = json.dumps(settings or {})
         self.size = size or max(1, min(usable_cores(), _MOST))
         self._free = threading.BoundedSemaphore(self.size)
         self._lock = threading.Lock()
@@ -161,7 +165,7 @@ class Pool:
                     return worker
                 self._all.discard(worker)
                 worker.end()
-            worker = _Worker()
+            worker = _Worker(self._settings)
             self._all.add(worker)
             return worker
 
@@ -171,13 +175,13 @@ class _CrashedError(ModelError):
 
 
 class _Worker:
-    def __init__(self) -> None:
+    def __init__(self, settings: str) -> None:
         script = Path(__file__).with_name("worker.py")
         # The same packages as here, also where they were put on the path by hand; -P keeps the script's folder off it.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", str(script)],
+                [sys.executable, "-P", str(script), settings],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
             )  # fmt: skip
         except OSError as error:

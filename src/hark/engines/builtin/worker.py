@@ -1,7 +1,8 @@
 """A process that recognises speech: windows come in on stdin, words go out on stdout, until stdin ends.
 
 pocketsphinx holds the interpreter's lock while it works, so only processes use several cores. This file is run as a
-script and imports nothing of hark, so that a worker is ready as soon as its model is read.
+script and imports nothing of hark, so that a worker is ready as soon as its model is read. Its argument, where there is
+one, holds settings of pocketsphinx over the usual ones, as JSON.
 
 A request is 4 bytes, the length in big-endian order, and as many bytes of 16-bit little-endian mono samples at 16 kHz.
 A reply is 4 bytes, the length, and as many bytes of JSON: a list of words, or an object with `error`.
@@ -13,6 +14,7 @@ import json
 import os
 import signal
 import struct
+import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def main() -> None:
     # Nothing that a library prints may get between the replies.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        decoder = make_decoder()
+        decoder = make_decoder(**json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}"))
         while (samples := receive(requests)) is not None:
             send(replies, json.dumps(reply(decoder, samples)).encode())
     except BrokenPipeError:  # the parent is gone
