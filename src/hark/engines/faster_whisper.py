@@ -252,7 +252,7 @@ def _pause(samples: NDArray[Any]) -> int:
     offset = len(samples) - tail
     spoken = [
         (round(window.start * RATE), round(window.end * RATE))
-        for window in windows([samples[offset:]], max_seconds=tail / RATE / 2)
+        for window in windows([samples[offset:]], max_seconds=max(1.0, tail / RATE - 1.0))
     ]
     edges = [0, *(edge for stretch in spoken for edge in stretch), tail]
     pauses = list(zip(edges[::2], edges[1::2], strict=True))

@@ -165,6 +165,7 @@ class Transformers(Engine):
         return Heard(tuple(map(digest, clips)), rest, separable=self.can.batch_exact)
 
     def _write_down(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
+        from hark.audio.joining import OVERLAP, Joiner
         from hark.audio.windows import windows
         from hark.engines.transformers.generation import Counted
 
@@ -173,16 +174,20 @@ class Transformers(Engine):
                 f"{self.name} writes down one recording at a time.", hint="Transcribe one after the other, or ask."
             )
         (clip,) = conversation.clips
-        counted, heard, gap, split = Counted(), _Heard(clip), "", 0
+        counted, heard, gap, split, joiner = Counted(), _Heard(clip), "", 0, Joiner()
         limit, pause = min(self.can.max_seconds or 30.0, 30.0), self.family.pause_seconds
-        for window in windows(heard, max_seconds=limit, min_silence=pause):
+        overlap = 0.0 if options.task == "translate" else OVERLAP  # two translations of a word need not be the same
+        for window in windows(heard, max_seconds=limit, min_silence=pause, overlap=overlap):
             split += 1
             inputs = self.family.write_down(self.loaded(), conversation, self._filled(window.samples), options)
             segment = self._segment(inputs, window, options, counted)
-            yield Delta(notices=inputs.notices)
-            if segment.text:
-                yield Delta(gap + segment.text, (segment,), heard=window.end, language=segment.language)
+            yield Delta(notices=inputs.notices, heard=window.end)
+            for part in joiner.add(window, segment):
+                yield Delta(gap + part.text, (part,), language=part.language)
                 gap = " "
+        for part in joiner.finish():
+            yield Delta(gap + part.text, (part,), language=part.language)
+            gap = " "
         notices = list(clip.notices)
         if not split:
             notices.append(Notice("silence", f"No speech was found in {clip.name}."))
