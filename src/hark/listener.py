@@ -22,9 +22,12 @@ from hark.tasks.long import answered, exceeding, way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import date
     from pathlib import Path
 
     from hark.tasks.command.command import Command
+    from hark.tasks.notes.values import Notes
+    from hark.tasks.understand import Understanding
 
 
 def load(model: str | None = None, *, answer_with: str | None = None, **how: Any) -> Listener:
@@ -203,6 +206,57 @@ class Listener:
         from hark.tasks.labels import classify
 
         return Answer.of(classify(self, Audio.of(audio), labels, top))
+
+    def notes(
+        self,
+        audio: Any,
+        *,
+        date: date | str | None = None,
+        transcript: Transcript | None = None,
+        check: bool = True,
+        **options: Any,
+    ) -> Notes:
+        """Take the notes of a meeting: decisions, who does what by when, open questions, chapters, each with a quote.
+
+        A model that can be asked anything and takes a schema writes them, stretch by stretch where the recording is
+        longer than it hears; of the others, the transcript is read by rule (English), and every sentence is a quote.
+
+        Args:
+            audio: anything `Audio.of` takes.
+            date: the day of the meeting (also as `2026-11-20`), which deadlines are counted from; else today.
+            transcript: one that there is already; else it is made.
+            check: make a transcript to find quotes and their times in, where a model writes.
+            options: `language`, `speakers`, `diarize_with`, `align_with` for the transcript; `temperature`, `seed`,
+                `long` ... for a model that writes.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            UnsupportedError: the model neither takes a schema nor gives a transcript in English.
+            OptionError: it is no day, or there is no such option.
+        """
+        from hark.tasks.notes.notes import Wish, notes
+
+        return notes(self, Wish.of(audio, date, transcript, check, options))
+
+    def understand(self, audio: Any, *, transcript: Transcript | None = None, **options: Any) -> Understanding:
+        """Tell the intent, sentiment, emotion and certainty of who speaks, with what each rests on.
+
+        A model that can be asked anything and takes a schema judges what it hears; of the others, the transcript is
+        judged by rule (English), and no voice.
+
+        Args:
+            audio: anything `Audio.of` takes.
+            transcript: one that there is already; else it is made.
+            options: `language` for the transcript; `temperature`, `seed`, `long` ... for a model that is asked.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            UnsupportedError: the model neither takes a schema nor gives a transcript in English.
+            OptionError: there is no such option.
+        """
+        from hark.tasks.understand import understand
+
+        return understand(self, Audio.of(audio), transcript, options)
 
     def command(self, audio: Any, grammar: Any, *, language: str | None = None) -> Command:
         """Tell which command of a grammar is spoken: its intent and slots, or that it is none.

@@ -14,6 +14,7 @@ from hark.cli.show import Notes, error_values, loaded, out, out_json, progress, 
 from hark.conversation.conversation import Conversation
 from hark.errors import ConversationError, HarkError, OutputError
 from hark.listener import Chat, Listener, names_audio, split_prompt
+from hark.tasks.quotes import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ def ask(
     seed: o.Seed = None,
     stop: o.Stop = None,
     schema: o.Schema = None,
+    long: o.Long = None,
     *,
     load: o.Load,
 ) -> None:
@@ -61,6 +63,7 @@ def ask(
             beams=beams, seed=seed, stop=stop, schema=o.schema(schema),
         )  # fmt: skip
         with loaded(load, quiet=quiet, first=(conversation, chosen)) as listener:
+            chosen |= o.given(long=o.long(long))
             answer = _answered(listener, conversation, chosen, Notes(quiet=quiet or as_json), live=not as_json)
         if as_json:
             out_json(answer.to_dict())
@@ -76,6 +79,8 @@ def _answered(
     with progress(conversation.clips, quiet=notes.quiet) as bar:
         for delta in deltas:
             collected.append(delta)
+            cost = [notice for notice in delta.notices if notice.kind == "split"]
+            notes.show(cost)  # before it is paid
             if delta.heard is not None:
                 bar.heard(delta.heard)
             if live and delta.text and not whole:
@@ -84,6 +89,8 @@ def _answered(
     answer = Answer.of(collected)
     if live and (whole or (answer.text and not answer.text.endswith("\n"))):
         out(answer.text if whole else "")
+    if live and not whole and "long" in chosen and any(notice.kind == "split" for notice in answer.notices):
+        out("\n".join(f"[{clock(one.start)} to {clock(one.end)}] {one.text}" for one in answer.evidence))
     notes.show(answer.notices)
     return answer
 

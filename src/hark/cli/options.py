@@ -56,6 +56,15 @@ MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="The 
 Beams = Annotated[int | None, typer.Option("--beams", help="Beams of the beam search.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the sampling.")]
 Stop = Annotated[list[str] | None, typer.Option("--stop", help="Stop at this text; may be given several times.")]
+Long = Annotated[
+    str | None,
+    typer.Option(
+        "--long",
+        help="What to do with more than the model hears at once: refuse, split (ask stretch by stretch and combine; "
+        "what it costs is said), or the most seconds of a stretch.",
+        autocompletion=lambda: ["refuse", "split"],
+    ),
+]
 Schema = Annotated[
     str | None,
     typer.Option("--schema", help="Answer in JSON that fits this JSON Schema: a file, or the schema itself."),
@@ -125,6 +134,14 @@ def given(**options: Any) -> dict[str, Any]:
 def schema(argument: str | None) -> Any:
     """What `--schema` names: JSON is the schema itself, anything else a file that holds one."""
     return argument if argument is None or argument.lstrip().startswith("{") else Path(argument)
+
+
+def long(argument: str | None) -> Any:
+    """What `--long` says; digits are seconds."""
+    try:
+        return None if argument is None else float(argument)
+    except ValueError:
+        return argument
 
 
 def audio(argument: str) -> Audio:

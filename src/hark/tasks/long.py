@@ -97,10 +97,11 @@ def answered(engine: Engine, conversation: Conversation, options: Options, how: 
         UnsupportedError: it is too long, and `how` is `refuse`; or there is more in the conversation than one clip.
     """
     clip = exceeding(engine.can, conversation, how)
+    alone = len(conversation.clips) == conversation.turns == 1
     if clip is None:
         deltas = engine.generate(conversation, options)
-    elif how == "refuse" or len(conversation.clips) > 1 or conversation.turns > 1:
-        raise _refused(engine, clip, conversation, limit(engine.can, how) or 0.0)
+    elif how == "refuse" or not alone:
+        raise refused(engine, clip, limit(engine.can, how) or 0.0, alone=alone)
     else:
         most = limit(engine.can, how) or 0.0
         deltas = _split(engine, clip, most, conversation.system, _question(conversation, options), options)
@@ -116,9 +117,10 @@ def _question(conversation: Conversation, options: Options) -> str:
     return asked or f"What is heard that is needed to fill in this form? {options.schema.text}"
 
 
-def _refused(engine: Engine, clip: Audio, conversation: Conversation, most: float) -> UnsupportedError:
+def refused(engine: Engine, clip: Audio, most: float, *, alone: bool = True) -> UnsupportedError:
+    """That a recording is too long, and what can be done; `alone` says that it is all the conversation is about."""
     first = f"{clip.name} lasts {clip.duration:.0f} s; {engine.name} hears {most:.0f} s of a question's audio."
-    if len(conversation.clips) > 1 or conversation.turns > 1:
+    if not alone:
         hint = "Ask about this recording alone, in one question; then it can be split."
     else:
         count = math.ceil(clip.duration / most)

@@ -1,0 +1,1 @@
+"""Notes of meetings: what was decided, who does what by when, what is open."""
