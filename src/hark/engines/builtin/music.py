@@ -1,10 +1,4 @@
-"""Key and tempo of music by signal analysis, with the extra `music` (librosa).
-
-The key is found by correlating how much of each pitch class there is with the profiles of the 24 keys: C. L. Krumhansl
-and E. J. Kessler, Psychological Review 89 (1982), 334-368; the method is Krumhansl and Schmuckler's (C. L. Krumhansl,
-Cognitive Foundations of Musical Pitch, 1990, chapter 4). Beats are tracked as D. P. W. Ellis does, Journal of New Music
-Research 36 (2007), 51-60, in librosa.
-"""
+"""What signal analysis knows of music, with the extra `music` (librosa): key, tempo, meter, bars, sections, chords."""
 
 from __future__ import annotations
 
@@ -13,43 +7,42 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
+from hark.engines.builtin import music_features
+from hark.engines.builtin.music_beats import find_beats
+from hark.engines.builtin.music_features import RATE, SLOW_HOP, Features, Samples, Values
+from hark.engines.builtin.music_key import KEYS, find_chords, find_key, note_names, rank_keys
+from hark.engines.builtin.music_loudness import integrated_loudness
+from hark.engines.builtin.music_sections import find_sections
 from hark.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hark.audio.audio import Audio
 
-Samples = npt.NDArray[np.float32]
-Values = npt.NDArray[np.float64]
+__all__ = ["KEYS", "Analysis", "Section", "analyse", "hear", "listen", "note_names", "rank_keys"]
 
-RATE = 22_050
-LIMIT_SECONDS = 180.0
-_HOP = 256
+LIMIT_SECONDS = 600.0
 _SHORTEST_SECONDS = 2.0
 _SILENCE_DBFS = -60.0
-_FEWEST_BEATS = 6
-# Measured on synthetic songs, speech, kitchen noise, white noise, bells and sirens (benchmarks/music.py): songs lie
-# above 0.8 and 0.5, all else below 0.65 and 0.2.
-_LEAST_KEY_STRENGTH = 0.65
-_LEAST_PULSE = 0.25
-_LEAST_PITCH_CLASSES = 3.0  # effective number; a single tone or bell has fewer and so no key
-_LEAST_CHROMA_CONTRAST = 0.3
 _CLOSE = 0.1  # two keys this near in strength are both named
-_PROFILES = {
-    "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
-    "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
-}
-_TONICS = {  # the spelling with the fewer sharps or flats
-    "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
-    "minor": ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B"),
-}
-KEYS = tuple(f"{tonic} {mode}" for mode, tonics in _TONICS.items() for tonic in tonics)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section from start to end in seconds; sections that sound alike have one label. Chords: one a bar."""
+
+    label: str
+    start: float
+    end: float
+    loudness_dbfs: float
+    chords: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Music:
+class Analysis:
     """What signal analysis knows of a piece of music.
 
     Attributes:
@@ -59,9 +52,12 @@ class Music:
         key_relation: what the other key is to the first: `relative`, `parallel`, `fifth` or `other`.
         tempo: beats per minute; `other_tempi` are half and double of it, which listeners may also tap.
         tempo_strength: how alike the music is from one beat to the next, at most 1.
-        beats: times of the beats in seconds.
+        meter: `4/4`, `3/4` or `6/8` (which has two beats a bar), the likeliest of the three.
+        beats, bars: their times in seconds.
+        sections: of whole bars.
         tuning_cents: how far the pitch lies above (below: negative) A = 440 Hz.
-        loudness_dbfs: mean level; dynamics_db: how far loud passages lie above quiet ones.
+        loudness_lufs: integrated loudness (ITU-R BS.1770-5) of the whole recording.
+        loudness_dbfs: mean level of the mono mix; dynamics_db: how far loud passages lie above quiet ones.
         reasons: why there is no key or no tempo; notices: what else to know.
     """
 
@@ -74,19 +70,25 @@ class Music:
     tempo: float | None = None
     other_tempi: tuple[float, ...] = ()
     tempo_strength: float = 0.0
+    meter: str | None = None
     beats: tuple[float, ...] = ()
+    bars: tuple[float, ...] = ()
+    sections: tuple[Section, ...] = ()
     tuning_cents: float | None = None
+    loudness_lufs: float | None = None
     loudness_dbfs: float = -120.0
     dynamics_db: float = 0.0
     reasons: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
     def sentence(self) -> str:
-        """Key and tempo in words, with what else they could be, and why where there is none."""
+        """Key, tempo and meter in words, with what else they could be, and why where there is none."""
         parts = [_key_words(self)] if self.key else []
         if self.tempo:
             others = " or ".join(f"{tempo:.0f}" for tempo in self.other_tempi)
             parts.append(f"The tempo is about {self.tempo:.0f} beats per minute (counted otherwise: {others}).")
+        if self.meter:
+            parts.append(f"The meter seems to be {self.meter}.")
         return " ".join([*parts, *self.reasons])
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,8 +96,8 @@ class Music:
         return {name: value for name, value in asdict(self).items() if value not in (None, ())}
 
 
-def hear(audio: Audio) -> Music:
-    """Key and tempo of the first three minutes of a recording.
+def hear(audio: Audio) -> Analysis:
+    """What is known of a recording of music, the first ten minutes of it.
 
     Raises:
         MissingExtraError: librosa is not installed.
@@ -108,11 +110,12 @@ def hear(audio: Audio) -> Music:
         wanted -= len(block)
         if wanted <= 0:
             break
-    return key_and_tempo(np.concatenate(blocks) if blocks else np.zeros(0, np.float32), RATE)
+    sound = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    return analyse(sound, RATE, loudness_lufs=integrated_loudness(audio))
 
 
-def key_and_tempo(samples: Samples, rate: int) -> Music:
-    """Key and tempo of mono samples at a rate in hertz; only the first three minutes are analysed.
+def analyse(samples: Samples, rate: int, *, loudness_lufs: float | None = None) -> Analysis:
+    """What is known of mono samples at a rate in hertz; only the first ten minutes are analysed.
 
     Raises:
         MissingExtraError: librosa is not installed.
@@ -125,78 +128,54 @@ def key_and_tempo(samples: Samples, rate: int) -> Music:
     levels = _levels(sound, rate)
     loudness = _decibels(float(np.mean(levels**2)))
     known: dict[str, Any] = {"seconds": round(seconds, 3), "loudness_dbfs": round(loudness, 1), "notices": notices}
+    known["loudness_lufs"] = loudness_lufs
     if seconds < _SHORTEST_SECONDS:
-        return Music(**known, reasons=("It is too short to tell a key or a tempo.",))
+        return Analysis(**known, reasons=("It is too short to tell a key or a tempo.",))
     if loudness < _SILENCE_DBFS:
-        return Music(**known, reasons=("It is silent: there is no key and no tempo.",))
+        return Analysis(**known, reasons=("It is silent: there is no key and no tempo.",))
     known["dynamics_db"] = round(_dynamics(levels), 1)
-    sound = soxr.resample(sound / np.abs(sound).max(), rate, RATE).astype(np.float32)
+    features = listen(librosa, sound, rate)
+    key, beats = find_key(features), find_beats(librosa, features)
+    reasons = tuple(found.pop("reason") for found in (key, beats) if "reason" in found)
+    sections = _sections(features, beats.get("bars", ()), key.get("key"), levels, seconds)
+    return Analysis(**known, **key, **beats, sections=sections, reasons=reasons)
+
+
+def listen(librosa: Any, sound: Samples, rate: int) -> Features:
+    """The features of mono samples that are not silent, whatever their level."""
+    even = soxr.resample(sound / np.abs(sound).max(), rate, RATE).astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # librosa warns of frames without pitch; that is told in the reasons
-        key, tempo = _key(librosa, sound), _tempo(librosa, sound)
-    reasons = tuple(found.pop("reason") for found in (key, tempo) if "reason" in found)
-    return Music(**known, **key, **tempo, reasons=reasons)
+        return music_features.measure(librosa, even)
 
 
 def _librosa() -> Any:
     try:
         import librosa
     except ImportError as error:
-        raise MissingExtraError.of("Key and tempo of music", "music") from error
+        raise MissingExtraError.of("The analysis of music", "music") from error
     return librosa
 
 
-# --- key
+def _sections(
+    features: Features, bars: Sequence[float], key: str | None, levels: Values, seconds: float
+) -> tuple[Section, ...]:
+    """Sections with their level and chords; the first begins with the recording and the last ends with it."""
+    stretches = find_sections(features, bars, seconds)
+    if not stretches:
+        return ()
+    frames = [min(round(time * RATE / SLOW_HOP), len(features.chroma) - 1) for time in (*bars, seconds)]
+    chords = find_chords(features, frames, key)
+    edges = [0.0, *(bars[stretch.first_bar] for stretch in stretches[1:]), round(seconds, 3)]
+    found = list[Section]()
+    for stretch, start, end in zip(stretches, edges, edges[1:], strict=False):
+        part = levels[int(start / 0.4) : max(int(end / 0.4), int(start / 0.4) + 1)]
+        level = round(_decibels(float(np.mean(part**2))), 1)
+        found.append(Section(stretch.label, start, end, level, tuple(chords[stretch.first_bar : stretch.last_bar])))
+    return tuple(found)
 
 
-def _key(librosa: Any, sound: Samples) -> dict[str, Any]:
-    harmonic = librosa.effects.harmonic(sound)
-    tuning = float(librosa.estimate_tuning(y=harmonic, sr=RATE))
-    chroma = librosa.feature.chroma_cqt(
-        y=harmonic, sr=RATE, tuning=tuning, hop_length=1024, bins_per_octave=36, norm=None
-    )
-    amounts: Values = np.asarray(chroma, dtype=np.float64).mean(axis=1)
-    if amounts.max() < 1e-6 or amounts.std() / amounts.mean() < _LEAST_CHROMA_CONTRAST:
-        return {"reason": "There is no key: no notes stand out."}
-    if amounts.sum() ** 2 / (amounts**2).sum() < _LEAST_PITCH_CLASSES:
-        return {"reason": "There is no key to tell: there are too few different notes."}
-    (strength, key), (other_strength, other) = rank_keys(amounts)[:2]
-    if strength < _LEAST_KEY_STRENGTH:
-        return {"reason": "There is no key to tell: the notes fit none."}
-    return {
-        "key": key,
-        "key_strength": round(strength, 3),
-        "other_key": other,
-        "other_key_strength": round(other_strength, 3),
-        "key_relation": _relation(key, other),
-        "tuning_cents": round(100 * tuning, 1),
-    }
-
-
-def rank_keys(amounts: Values) -> list[tuple[float, str]]:
-    """All 24 keys with the correlation (-1 to 1) of their profile with the amounts of the 12 pitch classes from C."""
-    profiles = [np.roll(profile, tonic) for profile in _PROFILES.values() for tonic in range(12)]
-    fits = (float(np.corrcoef(profile, amounts)[0, 1]) for profile in profiles)
-    return sorted(zip(fits, KEYS, strict=True), reverse=True)
-
-
-def _relation(key: str, other: str) -> str:
-    (first, first_mode), (second, second_mode) = (_split(name) for name in (key, other))
-    if first_mode == second_mode:
-        return "fifth" if (second - first) % 12 in (5, 7) else "other"
-    if first == second:
-        return "parallel"
-    relative = 9 if first_mode == "major" else 3
-    return "relative" if (second - first) % 12 == relative else "other"
-
-
-def _split(key: str) -> tuple[int, str]:
-    """The tonic of a key in semitones above C, and its mode."""
-    tonic, mode = key.split()
-    return _TONICS[mode].index(tonic), mode
-
-
-def _key_words(music: Music) -> str:
+def _key_words(music: Analysis) -> str:
     if music.key_strength - music.other_key_strength >= _CLOSE:
         return f"The key is {music.key}."
     why = {
@@ -205,49 +184,6 @@ def _key_words(music: Music) -> str:
         "fifth": ", a fifth away, which differs in one note",
     }.get(music.key_relation or "", "")
     return f"The key is probably {music.key}; it could also be {music.other_key}{why}."
-
-
-# --- tempo
-
-
-def _tempo(librosa: Any, sound: Samples) -> dict[str, Any]:
-    onsets: Values = librosa.onset.onset_strength(y=sound, sr=RATE, hop_length=_HOP)
-    if onsets.max() < 1e-6:
-        return {"reason": "There is no tempo: nothing begins or changes in a beat."}
-    grid = {"onset_envelope": onsets, "sr": RATE, "hop_length": _HOP}
-    # A prior narrower than librosa's (one octave): with that, songs without drums came out at half their tempo.
-    rough = float(np.ravel(librosa.feature.tempo(**grid, start_bpm=110, std_bpm=0.7))[0])
-    beats: Values = np.asarray(librosa.beat.beat_track(**grid, bpm=rough)[1]) * _HOP / RATE
-    if len(beats) < _FEWEST_BEATS or rough <= 0:
-        return {"reason": "There is no tempo to tell: there are too few beats."}
-    pulse = _pulse(onsets, 60 / rough * RATE / _HOP)
-    if pulse < _LEAST_PULSE:
-        return {"reason": "There is no tempo to tell: no pulse repeats."}
-    fitted = 60 / float(np.polyfit(np.arange(len(beats)), beats, 1)[0])
-    # Where the tracker slipped a beat the line through its beats is wrong; its own tempo is then the better one.
-    exact = fitted if abs(fitted / rough - 1) < 0.05 else rough
-    return {
-        "tempo": round(exact, 1),
-        "other_tempi": tuple(round(exact * factor, 1) for factor in (0.5, 2)),
-        "tempo_strength": round(pulse, 3),
-        "beats": tuple(round(float(beat), 3) for beat in beats),
-    }
-
-
-def _pulse(onsets: Values, lag: float) -> float:
-    """How well the onsets match themselves a beat later: the median over pieces of at least eight beats, 0 to 1."""
-    length = max(round(8 * lag), round(10 * RATE / _HOP))
-    pieces = [onsets[start : start + length] for start in range(0, max(1, len(onsets) - length // 2), length)]
-    matches = []
-    for piece in pieces:
-        centred = piece - piece.mean()
-        shifts = [shift for shift in range(round(lag) - 2, round(lag) + 3) if 0 < shift < len(piece)]
-        energy = float(centred @ centred) or 1.0
-        matches.append(max((float(centred[shift:] @ centred[:-shift]) / energy for shift in shifts), default=0.0))
-    return max(0.0, float(np.median(matches)))
-
-
-# --- loudness
 
 
 def _levels(sound: Samples, rate: int) -> Values:
