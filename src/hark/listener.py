@@ -17,7 +17,6 @@ from hark.conversation.messages import read_messages
 from hark.engines.catalog import open_engine, resolve
 from hark.engines.engine import Capabilities, Engine, Options, check
 from hark.errors import ConversationError, OptionError
-from hark.tasks import TASKS
 from hark.tasks.long import answered, exceeding, way
 
 if TYPE_CHECKING:
@@ -362,24 +361,23 @@ def prepared(
 
     Raises:
         UnsupportedError: it is beyond the model.
-        OptionError: there is no such task.
+        OptionError: there is no such task, or the file of a task of one's own is broken.
     """
-    import difflib
     from dataclasses import replace
+
+    from hark.tasks.own import find
 
     task = options.task
     if task is None and options.schema is None and not conversation.prompt.strip():
         task = "transcribe"
     options = replace(options, task=task)
     if task is not None and (task not in can.tasks or options.schema is not None) and can.free_prompt:
-        if task not in TASKS:
-            near = difflib.get_close_matches(task, TASKS, n=1)
-            start = f"Did you mean {near[0]}? " if near else ""
-            raise OptionError(f"There is no task {task!r}.", hint=f"{start}Tasks are {', '.join(TASKS)}.")
-        conversation = conversation.with_prompt(TASKS[task].prompt.format(language=options.to or "en"))
+        wanted = find(task)
+        conversation = conversation.with_prompt(wanted.words(options.to))
         options = replace(options, task=None, to=None)
-        form = TASKS[task].schema
-        if form and options.schema is None and "schema" in can.options and not options.stop:
+        form = wanted.schema
+        held = wanted.own or ("schema" in can.options and not options.stop)
+        if form and options.schema is None and held:
             options = replace(options, schema=Schema.of(form))
     check(name, can, conversation, options)
     if options.schema is not None:

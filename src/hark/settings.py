@@ -42,7 +42,7 @@ class Settings:
 
     Attributes:
         model: the model used where none is named.
-        models: the folder models are kept in.
+        models: the folder models are kept in; tasks: that of tasks of one's own, else `tasks` beside the settings file.
         max_seconds, max_bytes: the longest recording and the largest file that is taken.
         fetch: may URLs be fetched at all?
         fetch_private: `host` or `host:port` names that may be fetched although they are private.
@@ -52,6 +52,7 @@ class Settings:
 
     model: str = "builtin"
     models: Path = field(default_factory=lambda: _folder("data") / "models")
+    tasks: Path = field(default_factory=lambda: settings_file().parent / "tasks")
     max_seconds: float = 12 * 3600.0
     max_bytes: int = 4 * 2**30
     fetch: bool = True
@@ -94,7 +95,7 @@ def _parsed(path: Path, _changed: int) -> dict[str, Any]:
 
 
 def _over(settings: Settings, values: dict[str, Any], where: str) -> Settings:
-    changes = {}
+    changes: dict[str, Any] = {}
     for name, value in values.items():
         if name not in {f.name for f in fields(Settings)}:
             known = ", ".join(f.name for f in fields(Settings))

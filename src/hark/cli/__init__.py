@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hark.cli import ask, classify, command, models, notes, transcribe, understand
+from hark.cli import ask, classify, command, models, notes, tasks, transcribe, understand
 from hark.cli.options import with_model
 from hark.cli.show import show_error
 from hark.cli.speakers import TakesSpeakers
@@ -51,6 +51,7 @@ app.command()(with_model(understand.understand))
 app.command()(with_model(ask.run))
 app.command()(with_model(ask.chat))
 app.add_typer(models.app, name="models")
+app.command()(tasks.tasks)
 app.command()(models.doctor)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from hark.answers.answer import Answer
 from hark.cli import options as o
 from hark.cli.show import Notes, error_values, loaded, out, out_json, progress, reporting, show_error
 from hark.conversation.conversation import Conversation
-from hark.errors import ConversationError, HarkError, OutputError
+from hark.errors import ConversationError, HarkError, OptionError, OutputError
 from hark.listener import Chat, Listener, names_audio, split_prompt
 from hark.tasks.quotes import clock
 
@@ -29,6 +30,7 @@ def ask(
     ] = None,
     system: o.System = None,
     task: o.Task = None,
+    task_file: o.TaskFile = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     language: o.Language = None,
@@ -62,11 +64,23 @@ def ask(
             task=task, language=language, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
             beams=beams, seed=seed, stop=stop, schema=o.schema(schema),
         )  # fmt: skip
+        if task_file is not None:
+            conversation, chosen = _with_task(task_file, conversation, chosen)
         with loaded(load, quiet=quiet, first=(conversation, chosen)) as listener:
             chosen |= o.given(long=o.long(long))
             answer = _answered(listener, conversation, chosen, Notes(quiet=quiet or as_json), live=not as_json)
         if as_json:
             out_json(answer.to_dict())
+
+
+def _with_task(path: Path, conversation: Conversation, chosen: dict[str, Any]) -> tuple[Conversation, dict[str, Any]]:
+    """Ask what the file of a task says."""
+    from hark.tasks.own import read
+
+    task = read(path)
+    if "task" in chosen:
+        raise OptionError("There are two tasks: --task and --task-file.", hint="Leave out one.")
+    return conversation.with_prompt(task.words()), ({"schema": task.schema} if task.schema else {}) | chosen
 
 
 def _answered(

@@ -31,7 +31,9 @@ def complete_models(incomplete: str) -> list[str]:
 
 
 def _tasks(incomplete: str) -> list[tuple[str, str]]:
-    return [(task.name, task.about) for task in TASKS.values() if task.name.startswith(incomplete)]
+    from hark.tasks.own import names
+
+    return [(name, about) for name, about in names() if name.startswith(incomplete)]
 
 
 Model = Annotated[
@@ -46,8 +48,10 @@ Model = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Write JSON: the answer with usage, notices and times.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
 Task = Annotated[
-    str | None, typer.Option("--task", "-t", help=f"A named task: {', '.join(TASKS)}.", autocompletion=_tasks)
+    str | None,
+    typer.Option("--task", "-t", help=f"A named task: {', '.join(TASKS)}, or one of your own.", autocompletion=_tasks),
 ]
+TaskFile = Annotated[Path | None, typer.Option("--task-file", help="The file of a task of your own: docs/tasks.md.")]
 System = Annotated[str | None, typer.Option("--system", help="A system prompt, where the model follows one.")]
 Language = Annotated[str | None, typer.Option("--language", "-l", help="Code of the language spoken, such as en.")]
 Temperature = Annotated[float | None, typer.Option("--temperature", help="Sampling temperature; 0 is greedy.")]

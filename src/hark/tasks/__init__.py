@@ -18,12 +18,18 @@ class Task:
     Attributes:
         about: one line for people.
         schema: a JSON Schema of the answer, for models that can be held to one; the others are asked in words alone.
+        own: it is not hark's but a person's, see `hark.tasks.own`; a model that cannot be held to its schema refuses.
     """
 
     name: str
     prompt: str
     about: str
     schema: dict[str, Any] | None = field(default=None, hash=False)
+    own: bool = False
+
+    def words(self, language: str | None = None) -> str:
+        """What a model is asked; `{language}` in a prompt is the language wanted."""
+        return self.prompt.replace("{language}", language or "en")
 
 
 TASKS: dict[str, Task] = {
