@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -75,12 +76,12 @@ def _texts(segment: Segment, parts: list[tuple[Word, ...]]) -> list[str]:
     for part in parts:
         for place, word in enumerate(part):
             said = word.text.strip()
-            found = text.find(said, at)
-            if found < 0:
+            match = re.compile(re.escape(said), re.IGNORECASE).search(text, at)
+            if match is None:
                 return [" ".join(word.text.strip() for word in part) for part in parts]
             if not place:
-                starts.append(max(text.rfind(" ", at, found), at))
-            at = found + len(said)
+                starts.append(max(text.rfind(" ", at, match.start()), at))
+            at = match.end()
     return [text[first:last].strip() for first, last in pairwise([0, *starts[1:], len(text)])]
 
 

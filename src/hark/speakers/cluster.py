@@ -24,6 +24,8 @@ _NEAR = 0.5  # weight of the penalty when neighbours are merged, ...
 _ANY = 1.3  # ... and when any two are: higher finds fewer speakers
 _FLOOR = 0.3  # added to variances, so that a second of speech has a Gaussian
 _MOST = 2000.0  # frames of a cluster that count: 20 s tell a voice, and more would tell moods apart
+_MINUTE = 4500  # frames of speech in which speakers are counted
+_FAR = 3.0  # times the limit: voices that are never taken for one, however many speakers are usual
 _BLOCK, _KEPT = 600, 60  # pieces clustered at once, and how many clusters of them go on: memory and time stay bounded
 
 
@@ -75,11 +77,33 @@ class Gaussians:
 def cluster(pieces: Sequence[NDArray[np.float64]], speakers: int | None = None) -> NDArray[np.int64]:
     """Number the speakers of pieces in order of time, frames (n, d) each: (pieces,) from 0.
 
-    With `speakers`, so many are told apart, or as many as there are pieces.
+    With `speakers`, so many are told apart, or as many as there are pieces. Without, the criterion finds how many there
+    are, in a minute at a time: over hours, one voice varies more than two differ in a minute. The usual number holds
+    for all, except that voices stay apart that are more different than one ever was.
     """
+    if speakers is not None:
+        return _clustered(pieces, speakers, np.inf)
+    minutes = _minutes(pieces)
+    if len(minutes) < 2:
+        return _clustered(pieces, 1, 1.0)
+    usual = int(np.median([_clustered(minute, 1, 1.0).max() + 1 for minute in minutes]))
+    return _clustered(pieces, usual, _FAR)
+
+
+def _minutes(pieces: Sequence[NDArray[np.float64]]) -> list[list[NDArray[np.float64]]]:
+    """Pieces that follow each other, about `_MINUTE` frames together."""
+    ends = np.cumsum([len(piece) for piece in pieces])
+    count = max(1, round(float(ends[-1]) / _MINUTE))
+    place = np.minimum(((ends - 1) * count) // ends[-1], count - 1)
+    groups = [[piece for piece, at in zip(pieces, place, strict=True) if at == number] for number in range(count)]
+    return [group for group in groups if group]
+
+
+def _clustered(pieces: Sequence[NDArray[np.float64]], fewest: int, times: float) -> NDArray[np.int64]:
+    """Merge pieces until the `fewest` are left, or all differ by so many `times` the limit."""
     gaussians = Gaussians.of(pieces)
-    labels = _neighbours(gaussians, speakers or 1)
-    limit = _ANY * float(_penalty(gaussians, np.minimum(gaussians.count.sum(), 3 * _MOST)))
+    labels = _neighbours(gaussians, fewest)
+    limit = times * _ANY * float(_penalty(gaussians, np.minimum(gaussians.count.sum(), 3 * _MOST)))
     alive = np.unique(labels)
     while len(alive) > _BLOCK:
         blocks = np.array_split(alive, -(-len(alive) // _BLOCK))
@@ -87,8 +111,7 @@ def cluster(pieces: Sequence[NDArray[np.float64]], speakers: int | None = None) 
         if len(merged) == len(alive):
             break
         alive = merged
-    most = speakers or 1
-    _agglomerate(gaussians, labels, alive, most, np.inf if speakers else limit)
+    _agglomerate(gaussians, labels, alive, fewest, limit)
     numbers: NDArray[np.int64] = np.unique(labels, return_inverse=True)[1]
     return numbers
 

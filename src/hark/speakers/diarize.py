@@ -39,46 +39,46 @@ def turns_of(found: Features, speakers: int | None = None) -> tuple[Turn, ...]:
     """The same, of features."""
     from hark.speakers.cluster import cluster
 
-    pieces = list(_pieces(found))
-    if not pieces:
+    cut = list(pieces(found))
+    if not cut:
         return ()
-    points = _points(found)
-    labels = cluster([points[_voice(found, start, end)] for start, end in pieces], speakers)
-    return _smooth(found, points, pieces, labels)
+    frames = points(found)
+    labels = cluster([frames[voice(found, start, end)] for start, end in cut], speakers)
+    return _smooth(found, frames, cut, labels)
 
 
-def _pieces(found: Features) -> Iterator[tuple[int, int]]:
+def pieces(found: Features) -> Iterator[tuple[int, int]]:
     """Stretches of speech cut evenly."""
     for start, end in found.speech:
         edges = np.linspace(start, end, max(1, round((end - start) / _PIECE)) + 1).astype(int).tolist()
         yield from pairwise(edges)
 
 
-def _points(found: Features) -> NDArray[np.float64]:
+def points(found: Features) -> NDArray[np.float64]:
     """Cepstra and weighted pitch, (n, 20); where there is no pitch, the recording's usual one, which tells nothing."""
     known = found.pitch[~np.isnan(found.pitch)]
     usual = np.median(known) if len(known) else 0.0
     return np.column_stack((found.cepstra, _PITCH * np.where(np.isnan(found.pitch), usual, found.pitch)))
 
 
-def _voice(found: Features, start: int, end: int) -> NDArray[np.int64]:
+def voice(found: Features, start: int, end: int) -> NDArray[np.int64]:
     """The frames of a piece that are loud enough to be the voice."""
     level = found.level[start:end]
     return start + np.flatnonzero(level > level.max() - _QUIET)
 
 
 def _smooth(
-    found: Features, points: NDArray[np.float64], pieces: list[tuple[int, int]], labels: NDArray[np.int64]
+    found: Features, frames: NDArray[np.float64], cut: list[tuple[int, int]], labels: NDArray[np.int64]
 ) -> tuple[Turn, ...]:
     """Turns whose ends lie where one voice fits worse than the next (Viterbi), wherever the pieces ended."""
-    speaker = np.full(len(points), -1)
-    loud = np.zeros(len(points), bool)
-    for (start, end), label in zip(pieces, labels.tolist(), strict=True):
+    speaker = np.full(len(frames), -1)
+    loud = np.zeros(len(frames), bool)
+    for (start, end), label in zip(cut, labels.tolist(), strict=True):
         speaker[start:end] = label
-        loud[_voice(found, start, end)] = True
+        loud[voice(found, start, end)] = True
     speech = np.flatnonzero(speaker >= 0)
     for _ in range(_ROUNDS if labels.max() else 0):
-        fits = _fits(points[speech], points[loud], speaker[loud], int(labels.max()) + 1)
+        fits = _fits(frames[speech], frames[loud], speaker[loud], int(labels.max()) + 1)
         fits[~loud[speech]] = 0.0
         speaker[speech] = _path(fits)
     edges = np.flatnonzero((np.diff(speech) > 1) | (np.diff(speaker[speech]) != 0)) + 1
