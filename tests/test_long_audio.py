@@ -16,6 +16,7 @@ from hark.audio.windows import windows
 from hark.engines.builtin.pool import Found
 from hark.engines.builtin.recognise import Recogniser
 from hark.engines.faster_whisper import cut
+from tiny.openai_server import TRANSCRIBE, LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,3 +129,20 @@ def test_stretches_end_in_pauses(examples: Path) -> None:
     spoken = [(window.start, window.end) for window in windows(blocks(), padding=0.0)]
     for stretch in found[:-1]:
         assert not any(start + 0.05 < stretch.end < end - 0.05 for start, end in spoken)
+
+
+def test_text_that_a_server_invents_for_silence_is_marked(order: hark.Audio) -> None:
+    samples = np.concatenate([order.samples(RATE), np.zeros(20 * RATE, np.float32)])
+    texts = [("Please make me a coffee.", 0.3, 3.2), ("Thank you for watching.", 12.0, 14.0)]
+    segments = [{"id": n, "start": s, "end": e, "text": text} for n, (text, s, e) in enumerate(texts)]
+    reply = {"text": " ".join(text for text, *_ in texts), "language": "english", "segments": segments}
+    server = LoopbackServer({TRANSCRIBE: lambda ask: ask.reply(reply)})
+    try:
+        with hark.load(f"openai:m@{server.url}") as listener:
+            found = listener.transcribe(hark.Audio.of(samples, RATE))
+    finally:
+        server.close()
+    assert [segment.unsure for segment in found.segments] == [False, True]
+    assert [notice.text for notice in found.notices if notice.kind == "unsure"] == [
+        "Text at 12.0 s lies where nobody speaks; marked unsure."
+    ]

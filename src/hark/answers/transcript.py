@@ -76,11 +76,16 @@ class Transcript:
 
     @classmethod
     def of(cls, answer: Answer, clip: Audio) -> Transcript:
-        """Make it from a model's answer about a clip; text without times becomes one segment over all of it."""
+        """Make it from a model's answer about a clip; text without times becomes one segment over all of it.
+
+        Segments that repeat themselves, or hold more than can be said in their time, are marked unsure.
+        """
+        from hark.answers.doubt import judged
+
         duration = answer.usage.audio_seconds or clip.duration
         whole = Segment(answer.text.strip(), 0.0, duration)
-        segments = answer.evidence or ((whole,) if whole.text else ())
-        return cls(segments, duration, answer.language, answer.notices, answer.usage)
+        segments, doubts = judged(answer.evidence or ((whole,) if whole.text else ()))
+        return cls(segments, duration, answer.language, (*answer.notices, *doubts), answer.usage)
 
     @property
     def text(self) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hark.answers.answer import Answer
+from hark.answers.doubt import doubtful
 from hark.answers.subtitles import FORMATS
 from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
@@ -167,7 +169,7 @@ def _heard(
                 bar.heard(delta.heard)
             for segment in delta.segments if live else ():
                 bar.give_way()
-                out(_marked(segment))
+                out(_marked(replace(segment, unsure=segment.unsure or doubtful(segment))))
     transcript = Transcript.of(Answer.of(collected), clip)
     if live and not any(delta.segments for delta in collected) and transcript.text:
         out(transcript.text)  # from a model that gives no segments

@@ -241,6 +241,7 @@ class _Listening:
         self.begun = False
 
     def steps(self) -> Iterator[Delta]:
+        from hark.answers.doubt import unspoken
         from hark.audio.speech import speech
         from hark.engines.faster_whisper import cut
 
@@ -248,9 +249,12 @@ class _Listening:
         stretches, sent, seconds = 0, 0, 0.0
         for stretch in cut(self.clip.stream(rate=RATE, mono=True), STRETCH):
             stretches, seconds = stretches + 1, stretch.end
-            if next(speech([stretch.samples]), None) is not None:
+            if spoken := [(stretch.start + s / RATE, stretch.start + e / RATE) for s, e in speech([stretch.samples])]:
                 sent += 1
-                yield from self.engine.upload(stretch, self.options, into)
+                with contextlib.closing(self.engine.upload(stretch, self.options, into)) as steps:  # type: ignore[type-var]
+                    for step in steps:
+                        segments, doubts = unspoken(step.segments, spoken)
+                        yield replace(step, segments=segments, notices=(*step.notices, *doubts))
             yield Delta(heard=seconds)
         self.usage = replace(into.usage, audio_seconds=seconds)
         yield Delta(notices=self._notices(into, stretches, sent), language=into.language)
