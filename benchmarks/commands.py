@@ -85,7 +85,7 @@ def main() -> None:
                     right += good
                     refused += not found.understood
                     if options.verbose and not good:
-                        print(f"  {row['slots']} heard as {found.text!r}, {found.confidence}")
+                        print(f"  {row['slots']} heard as {found}, {found.confidence}")
                 shares.append(right / len(chosen))
                 name = "clean" if level is None else f"{level} dB"
                 count = len(chosen)

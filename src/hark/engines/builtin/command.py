@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hark.answers.answer import Delta, Notice, Usage
-from hark.audio.audio import RATE
+from hark.audio.speech import RATE, speech
 from hark.engines.builtin.pool import Call, Found, Pool
 from hark.engines.builtin.pronouncing import check, pronunciations
 from hark.errors import OptionError, UnsupportedError
@@ -35,8 +35,13 @@ if TYPE_CHECKING:
     from hark.tasks.command.grammar import Grammar
 
 _METHOD = Notice("method", "Heard offline by pocketsphinx (English), which knew the grammar and nothing else.")
+_NOTHING = {"intent": None, "slots": {}}
 _KEPT = 2  # grammars whose recogniser is kept ready
 _DITHER = 1e-3  # of the peak: digital silence, which the acoustic model never met, spoils the means of the features
+# Speech heard 5 % faster and higher is recognised better, above all in noise: the acoustic model's speakers are.
+_FASTER = 0.95
+_PADDING = 4800  # samples around speech
+_SHORTEST = 1600  # samples: in 100 ms there is no command
 _VARIANT = re.compile(r"\(\d+\)$")
 # Logistic regression of "this is right" on what `likelihood` measures, first the constant; on half of the speakers.
 _WEIGHTS = np.array([12.413, 6.034, -3.332])
@@ -65,18 +70,21 @@ class Commands:
         if len(clips) > 1:
             raise UnsupportedError("A command is one recording.", hint="Ask about each on its own.")
         samples = clips[0].samples()
-        found = self.hear(samples, options.grammar)
         seconds = len(samples) / RATE
-        yield Delta(found["text"], (), (_METHOD, *clips[0].notices), seconds, Usage(seconds), "en", found)
+        found = {**_NOTHING, **self.hear(samples, options.grammar)}
+        notices = (_METHOD, *clips[0].notices)
+        yield Delta(found["text"], (), notices, seconds, Usage(seconds), "en", found)
 
     def hear(self, samples: NDArray[np.float32], grammar: Grammar) -> dict[str, Any]:
-        """The command in samples (n,), mono at 16 kHz: `understood`, `intent`, `slots`, `confidence`, `text`.
+        """The command in samples (n,), mono at 16 kHz, by the names of the fields of a `Command`.
 
         Raises:
             OptionError: the grammar holds words that cannot be pronounced.
             ModelError: the recogniser failed.
         """
-        return self._recogniser(grammar).hear(samples)
+        start, end = _spoken(samples)
+        found = self._recogniser(grammar).hear(samples[start:end])
+        return {**found, "start": round(start / RATE, 3), "end": round(end / RATE, 3)}
 
     def close(self) -> None:
         """End the worker processes; they are started again when next needed."""
@@ -110,7 +118,7 @@ class _Recogniser:
         self.close = weakref.finalize(self, _close, self.pool, folder)
 
     def hear(self, samples: NDArray[np.float32]) -> dict[str, Any]:
-        found = self.pool.run(pcm(samples), Call())
+        found = self.pool.run(pcm(samples), Call()) if len(samples) > _SHORTEST else []
         return _told([word for word in found if word.text.startswith("w")], self.automaton, self.symbols)
 
 
@@ -120,11 +128,22 @@ def _close(pool: Pool, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _spoken(samples: NDArray[np.float32]) -> tuple[int, int]:
+    """Where somebody speaks, with a little around it; (0, 0) if nobody does."""
+    found = list(speech([samples], padding=0))
+    if not found:
+        return 0, 0
+    return max(0, found[0].start - _PADDING), min(len(samples), found[-1].end + _PADDING)
+
+
 def pcm(samples: NDArray[np.float32]) -> bytes:
-    """16-bit samples with the peak at full scale, over faint noise; the same for the same samples."""
-    peak = max(float(np.abs(samples).max(initial=0.0)), 1e-6)
-    faint = np.random.default_rng(0).standard_normal(len(samples), np.float32) * np.float32(_DITHER)
-    return (np.clip(samples / peak + faint, -1, 1) * 32000).astype("<i2").tobytes()
+    """16-bit samples as pocketsphinx understands them best: a little faster, peak at full scale, over faint noise."""
+    import soxr
+
+    faster = soxr.resample(samples, 1.0, _FASTER, quality="HQ")
+    peak = max(float(np.abs(faster).max()), 1e-6)
+    faint = np.random.default_rng(0).standard_normal(len(faster), np.float32) * np.float32(_DITHER)
+    return (np.clip(faster / peak + faint, -1, 1) * 32000).astype("<i2").tobytes()
 
 
 def _told(found: list[Found], automaton: Automaton, symbols: tuple[Symbol, ...]) -> dict[str, Any]:
@@ -134,7 +153,7 @@ def _told(found: list[Found], automaton: Automaton, symbols: tuple[Symbol, ...])
     parse = walked(automaton, said) or parsed(automaton, text)
     confidence = round(likelihood(found) * parse.fit, 3) if parse else 0.0
     if parse is None or confidence < SURE:
-        return {"understood": False, "confidence": confidence, "text": text}
+        return {"understood": False, "confidence": confidence, "text": ""}  # nobody said those words
     return {"understood": True, "intent": parse.intent, "slots": parse.slots, "confidence": confidence, "text": text}
 
 

@@ -109,7 +109,7 @@ def command(listener: Listener, clip: Audio, grammar: Grammar, language: str | N
     extra: dict[str, Any] = {"language": language} if language else {}
     if how == "own":
         answer = listener.ask(clip, task="command", grammar=grammar, **extra)
-        found = Command(**answer.data, end=answer.usage.audio_seconds, notices=answer.notices)
+        found = Command(**answer.data, notices=answer.notices)
     elif how == "asked":
         answer = listener.ask(clip, prompt(grammar), schema=schema(grammar), **extra)
         found = _chosen(answer, grammar)

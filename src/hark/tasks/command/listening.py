@@ -57,8 +57,8 @@ def listen(
     with contextlib.closing(orders(blocks, wake=wake, pause=pause)) as found:  # type: ignore[type-var]
         for start, samples in found:
             heard = command(listener, Audio.of(samples, RATE, name="order"), grammar, language)
-            length = len(samples) / RATE
-            yield replace(heard, start=round(start, 3), end=round(start + length, 3))
+            end = heard.end or len(samples) / RATE
+            yield replace(heard, start=round(start + heard.start, 3), end=round(start + end, 3))
 
 
 def orders(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK = 0.064  # seconds
+_SILENT = 5.0  # seconds without a block after which a microphone is gone
 _RAW = "arecord -q -t raw -f S16_LE -r 16000 | hark command --microphone - ... needs no PortAudio."
 
 
@@ -39,8 +40,16 @@ def microphone() -> Iterator[NDArray[np.float32]]:
     except (sounddevice.PortAudioError, ValueError) as error:
         raise AudioUnreadableError(f"There is no microphone to be used: {error}.", hint=f"Or: {_RAW}") from error
     with stream:
-        for block in resampled(iter(waiting.get, None), 1, rate, RATE):
+        for block in resampled(_taken(waiting), 1, rate, RATE):
             yield block[:, 0]
+
+
+def _taken(waiting: queue.SimpleQueue[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    while True:
+        try:
+            yield waiting.get(timeout=_SILENT)
+        except queue.Empty:
+            raise AudioUnreadableError("The microphone gives no sound any more.", hint="Is it still there?") from None
 
 
 def raw(stream: BinaryIO) -> Iterator[NDArray[np.float32]]:
