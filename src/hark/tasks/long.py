@@ -243,9 +243,10 @@ def cuts(clip: Audio, most: float) -> list[float]:
     while total - here > most:
         length = (total - here) / math.ceil((total - here) / most)
         low, high = here + _FIRST * length, min(here + most, here + length * (2 - _FIRST))
-        inside = [(min(end, high) - max(start, low), (max(start, low) + min(end, high)) / 2) for start, end in pauses]
-        size, middle = max(inside, default=(0.0, 0.0))
-        here = middle if size > 0 else here + length
+        inside = [(max(start, low), min(end, high)) for start, end in pauses if min(end, high) > max(start, low)]
+        start, end = max(inside, key=lambda pause: pause[1] - pause[0], default=(here + length, here + length))
+        middle = min(end - start, 2 * _PAUSE) / 2  # of a long pause, as near to the length wanted as may be
+        here = min(max(here + length, start + middle), end - middle)
         ends.append(math.floor(here * _RATE) / _RATE)
         here = ends[-1]
     return [*ends, total]
