@@ -1,6 +1,7 @@
 """A transcript as text, subtitles (SubRip, WebVTT), a table or JSON.
 
-The formats are those of openai/whisper (`whisper/utils.py`); WebVTT follows https://www.w3.org/TR/webvtt1/.
+The formats are those of openai/whisper (`whisper/utils.py`); WebVTT follows https://www.w3.org/TR/webvtt1/. Those of
+OpenAI's API are in `openai_json.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hark.answers.openai_json import diarized_json, verbose_json
 from hark.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -37,21 +39,23 @@ class SubtitleRules:
     """How a transcript is cut into cues; a segment without word times is wrapped but never cut.
 
     Attributes:
-        line_length: characters in a line (Chinese and Japanese ones count twice); a longer word stands alone.
+        max_line: characters in a line (Chinese and Japanese ones count twice); a longer word stands alone.
         lines: lines in a cue.
         min_seconds, max_seconds: how long a cue is shown; the next cue is never overlapped to reach the minimum.
         pause_seconds: a pause between words from which on a new cue begins.
+        gap_seconds: how long nothing is shown, at least, between two cues.
     """
 
-    line_length: int = 42
+    max_line: int = 42
     lines: int = 2
     min_seconds: float = 1.0
     max_seconds: float = 7.0
     pause_seconds: float = 0.8
+    gap_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.line_length < 1 or self.lines < 1 or self.pause_seconds <= 0:
-            raise OptionError("A cue needs at least one line of one character, and a pause above 0 s.")
+        if self.max_line < 1 or self.lines < 1 or self.pause_seconds <= 0 or self.gap_seconds < 0:
+            raise OptionError("A cue needs at least one line of one character, a pause above 0 s, no gap below 0 s.")
         if not 0 <= self.min_seconds <= self.max_seconds:
             raise OptionError("min_seconds must lie between 0 and max_seconds.")
 
@@ -80,13 +84,15 @@ class Cue:
 
 
 def write(transcript: Transcript, form: str, **rules: Any) -> str:
-    """The transcript as `txt`, `srt`, `vtt`, `tsv` or `json` text; `rules` are those of `SubtitleRules`.
+    """The transcript in one of `FORMATS`, as text; `rules` are those of `SubtitleRules`.
 
     Raises:
-        OptionError: no such format, or no such rule.
+        OptionError: no such format, no such rule, or a rule for a format without cues.
     """
     if form not in _WRITERS:
         raise OptionError(f"There is no format {form!r}.", hint=f"Formats are {', '.join(FORMATS)}.")
+    if rules and form not in CUED:
+        raise OptionError(f"{form} has no cues that {next(iter(rules))} could be for.", hint=f"{', '.join(CUED)} have.")
     return _WRITERS[form](transcript, SubtitleRules.of(**rules))
 
 
@@ -125,7 +131,7 @@ def cues(transcript: Transcript, rules: SubtitleRules, *, named: bool = False) -
             first, last = _milliseconds(start, end, total)
             raw.append(Cue(first, last, tuple(_wrap(label + text, rules)), speaker))
     raw.sort(key=lambda cue: cue.start)
-    return _shown(raw, round(rules.min_seconds * 1000), max(1, round(total * 1000)))
+    return _shown(raw, rules, max(1, round(total * 1000)))
 
 
 def _line(text: str) -> str:
@@ -139,16 +145,19 @@ def _milliseconds(start: float, end: float, total: float) -> tuple[int, int]:
     return first, min(max(first + 1, round(end * 1000)), limit)
 
 
-def _shown(raw: list[Cue], shortest: int, limit: int) -> list[Cue]:
+def _shown(raw: list[Cue], rules: SubtitleRules, limit: int) -> list[Cue]:
     """Show each cue long enough to be read, as far as the next cue and the end of the recording allow."""
+    shortest, gap = round(rules.min_seconds * 1000), round(rules.gap_seconds * 1000)
     shown: list[Cue] = []
     following: dict[str | None, int] = {}  # where the next cue of each speaker starts
-    after = limit
+    after = limit + gap
     for cue in reversed(raw):
-        own = following.get(cue.speaker, limit)
+        own = following.get(cue.speaker, limit + gap)
         end = own if cue.start < own < cue.end else cue.end
-        stretched = min(cue.start + shortest, limit, after)
-        shown.append(Cue(cue.start, max(end, stretched), cue.lines, cue.speaker))
+        end = max(end, min(cue.start + shortest, limit, after))
+        if end + gap > own > cue.start:
+            end = max(cue.start + 1, own - gap)
+        shown.append(Cue(cue.start, min(end, limit), cue.lines, cue.speaker))
         after = following[cue.speaker] = cue.start
     return shown[::-1]
 
@@ -194,7 +203,7 @@ def _cue_length(words: list[_Timed], rules: SubtitleRules, label: str) -> int:
 
 
 def _fits(words: list[_Timed], rules: SubtitleRules, label: str) -> bool:
-    lines = _greedy(label + _joined(words), rules.line_length)
+    lines = _greedy(label + _joined(words), rules.max_line)
     return len(lines) <= rules.lines
 
 
@@ -229,9 +238,9 @@ def _between(text: str, words: list[Word], bounds: list[int]) -> list[_Timed]:
 
 def _wrap(text: str, rules: SubtitleRules) -> list[str]:
     """Lines of about the same length, no more of them than needed."""
-    lines = _greedy(text, rules.line_length)
+    lines = _greedy(text, rules.max_line)
     if 1 < len(lines) <= rules.lines:
-        for width in range(rules.line_length - 1, 0, -1):
+        for width in range(rules.max_line - 1, 0, -1):
             narrower = _greedy(text, width)
             if len(narrower) > len(lines):
                 break
@@ -308,8 +317,11 @@ _WRITERS: dict[str, Callable[[Transcript, SubtitleRules], str]] = {
     "vtt": _vtt,
     "tsv": _tsv,
     "json": _json,
+    "verbose_json": verbose_json,
+    "diarized_json": diarized_json,
 }
 FORMATS = tuple(_WRITERS)
+CUED = ("srt", "vtt")
 
 
 # --- to a file

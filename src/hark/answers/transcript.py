@@ -113,34 +113,37 @@ class Transcript:
             }
         )
 
-    def to(self, form: str) -> str:
-        """The transcript as `txt`, `srt`, `vtt`, `tsv` or `json` text.
+    def to(self, form: str, **rules: Any) -> str:
+        """The transcript as text: `txt`, `srt`, `vtt`, `tsv`, `json`, `verbose_json` or `diarized_json`.
+
+        `rules` say how subtitles are cut (see `hark.answers.subtitles.SubtitleRules`): `max_line` (42 characters),
+        `lines` (2), `min_seconds` (1), `max_seconds` (7), `pause_seconds` (0.8), `gap_seconds` (0).
 
         Raises:
-            OptionError: no such format.
+            OptionError: no such format or rule, or `diarized_json` of a transcript without speakers.
         """
         from hark.answers import subtitles
 
-        return subtitles.write(self, form)
+        return subtitles.write(self, form, **rules)
 
-    def to_srt(self) -> str:
-        """SubRip subtitles."""
-        return self.to("srt")
+    def to_srt(self, **rules: Any) -> str:
+        """SubRip subtitles; `rules` as for `to`."""
+        return self.to("srt", **rules)
 
-    def to_vtt(self) -> str:
-        """WebVTT subtitles."""
-        return self.to("vtt")
+    def to_vtt(self, **rules: Any) -> str:
+        """WebVTT subtitles; `rules` as for `to`."""
+        return self.to("vtt", **rules)
 
-    def save(self, path: str | Path, form: str | None = None) -> None:
-        """Write it to a file, in the format named or told by the file's ending.
+    def save(self, path: str | Path, form: str | None = None, **rules: Any) -> None:
+        """Write it to a file, in the format named or told by the file's ending; `rules` as for `to`.
 
         Raises:
-            OptionError: no such format.
+            OptionError: no such format or rule.
             OutputError: the file cannot be written.
         """
         from hark.answers import subtitles
 
-        subtitles.save(self, path, form)
+        subtitles.save(self, path, form, **rules)
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
