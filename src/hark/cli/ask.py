@@ -104,7 +104,11 @@ def _answered(
     if live and (whole or (answer.text and not answer.text.endswith("\n"))):
         out(answer.text if whole else "")
     if live and not whole and "long" in chosen and any(notice.kind == "split" for notice in answer.notices):
-        out("\n".join(f"[{clock(one.start)} to {clock(one.end)}] {one.text}" for one in answer.evidence))
+        out(
+            "\n".join(
+                f"[{clock(one.start)} to {clock(one.end)}] {' '.join(one.text.split())}" for one in answer.evidence
+            )
+        )
     notes.show(answer.notices)
     return answer
 

@@ -241,15 +241,23 @@ def cuts(clip: Audio, most: float) -> list[float]:
     pauses = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if end > start]
     ends, here = list[float](), 0.0
     while total - here > most:
-        length = (total - here) / math.ceil((total - here) / most)
-        low, high = here + _FIRST * length, min(here + most, here + length * (2 - _FIRST))
-        inside = [(max(start, low), min(end, high)) for start, end in pauses if min(end, high) > max(start, low)]
-        start, end = max(inside, key=lambda pause: pause[1] - pause[0], default=(here + length, here + length))
-        middle = min(end - start, 2 * _PAUSE) / 2  # of a long pause, as near to the length wanted as may be
-        here = min(max(here + length, start + middle), end - middle)
+        count = math.ceil((total - here) / most)
+        here = _cut(here, (total - here) / count, total - (count - 1) * most, most, pauses)
         ends.append(math.floor(here * _RATE) / _RATE)
         here = ends[-1]
     return [*ends, total]
+
+
+def _cut(here: float, length: float, least: float, most: float, pauses: Sequence[tuple[float, float]]) -> float:
+    """Where a stretch that begins here ends: before `least` it would take one more of them, which is second best."""
+    high = min(here + most, here + length * (2 - _FIRST))
+    for low in (max(here + _FIRST * length, least), here + _FIRST * length):
+        inside = [(max(start, low), min(end, high)) for start, end in pauses]
+        if wide := [(start, end) for start, end in inside if end - start > _PAUSE / 2]:
+            start, end = max(wide, key=lambda pause: pause[1] - pause[0])
+            edge = min(end - start, 2 * _PAUSE) / 2  # of a long pause, as near to the length wanted as may be
+            return min(max(here + length, start + edge), end - edge)
+    return here + length
 
 
 def stretches(clip: Audio, ends: Sequence[float]) -> Iterator[Stretch]:
