@@ -12,7 +12,7 @@ import typer
 
 from hark.answers.answer import Answer
 from hark.answers.doubt import doubtful
-from hark.answers.subtitles import FORMATS
+from hark.answers.subtitles import FORMATS, write
 from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
 from hark.cli import options as o
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 Files = Annotated[list[str], typer.Argument(help="Files or URLs; - is stdin.")]
 Format = Annotated[
-    str | None, typer.Option("--format", "-f", help="txt, srt, vtt, tsv or json; else told by the output's ending.")
+    str | None,
+    typer.Option("--format", "-f", help=f"{', '.join(FORMATS)}; else told by the output's ending."),
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="A file; a folder if there are several recordings.")
@@ -40,6 +41,16 @@ Timestamps = Annotated[str | None, typer.Option("--timestamps", help="The finest
 AlignWith = Annotated[
     str | None, typer.Option("--align-with", help="A CTC model (folder or name) that finds the time of each word.")
 ]
+
+
+def _subtitles(name: str, about: str) -> Any:
+    return typer.Option(name, help=about, rich_help_panel="Subtitles")
+
+
+MaxLine = Annotated[int | None, _subtitles("--max-line", "Characters in a line; 42.")]
+MaxLines = Annotated[int | None, _subtitles("--max-lines", "Lines shown at once; 2.")]
+MinSeconds = Annotated[float | None, _subtitles("--min-seconds", "How long a cue is shown at least; 1.")]
+MaxSeconds = Annotated[float | None, _subtitles("--max-seconds", "How long a cue is shown at most; 7.")]
 
 
 def transcribe(
@@ -55,14 +66,18 @@ def transcribe(
     diarize_with: DiarizeWith = None,
     temperature: o.Temperature = None,
     beams: o.Beams = None,
+    max_line: MaxLine = None,
+    max_lines: MaxLines = None,
+    min_seconds: MinSeconds = None,
+    max_seconds: MaxSeconds = None,
     *,
     load: o.Load,
 ) -> None:
     """Write down what is said: text, subtitles or JSON."""
     chosen = o.given(task="transcribe", language=language, timestamps=timestamps, temperature=temperature, beams=beams)
-    form = "json" if as_json else form
-    who = (speakers, diarize_with)
-    _write_all(audio, form, output, load=load, quiet=quiet, chosen=chosen, align_with=align_with, who=who)
+    rules = o.given(max_line=max_line, lines=max_lines, min_seconds=min_seconds, max_seconds=max_seconds)
+    form, who = "json" if as_json else form, (speakers, diarize_with)
+    _write_all(audio, form, output, rules, load=load, quiet=quiet, chosen=chosen, align_with=align_with, who=who)
 
 
 def translate(
@@ -77,19 +92,25 @@ def translate(
     diarize_with: DiarizeWith = None,
     temperature: o.Temperature = None,
     beams: o.Beams = None,
+    max_line: MaxLine = None,
+    max_lines: MaxLines = None,
+    min_seconds: MinSeconds = None,
+    max_seconds: MaxSeconds = None,
     *,
     load: o.Load,
 ) -> None:
     """Write down what is said in another language, where the model translates."""
     chosen = o.given(task="translate", to=to, language=language, temperature=temperature, beams=beams)
+    rules = o.given(max_line=max_line, lines=max_lines, min_seconds=min_seconds, max_seconds=max_seconds)
     form, who = "json" if as_json else form, (speakers, diarize_with)
-    _write_all(audio, form, output, load=load, quiet=quiet, chosen=chosen, who=who)
+    _write_all(audio, form, output, rules, load=load, quiet=quiet, chosen=chosen, who=who)
 
 
 def _write_all(
     names: list[str],
     form: str | None,
     output: Path | None,
+    rules: dict[str, Any],
     *,
     load: o.Load,
     quiet: bool,
@@ -103,6 +124,7 @@ def _write_all(
         chosen, refine = _refine(align_with, chosen)
         asked = Who.of(*who)
         form = _form(form, output)
+        _refuse(form, rules, asked)
         _check_output(output, several=len(names) > 1)
         targets = _targets(names, form, output)
         something = Conversation.ask((Audio.of(b"\0"),))  # whether the model can do it does not depend on the clip
@@ -115,11 +137,11 @@ def _write_all(
                     live = target is None and form == "txt"
                     transcript = _heard(listener, name, chosen, refine, asked, quiet=quiet, live=live)
                     if target is not None:
-                        transcript.save(target, form)
+                        transcript.save(target, form, **rules)
                     elif form == "json":
                         out_json({"audio": name, **transcript.to_dict()})
                     elif form != "txt":
-                        out(transcript.to(form), end="")
+                        out(transcript.to(form, **rules), end="")
                     notes.show(transcript.notices)
                 except HarkError as error:
                     if isinstance(error, OutputError) and target is None:
@@ -132,6 +154,13 @@ def _write_all(
         raise typer.Exit(1)
 
 
+def _refuse(form: str, rules: dict[str, Any], who: Who | None) -> None:
+    """Tell before the work, not after it, that a format cannot be written."""
+    write(Transcript((), 0.0), form, **rules)
+    if form == "diarized_json" and who is None:
+        raise OptionError("diarized_json says who speaks, and nobody is told apart.", hint="Add --speakers.")
+
+
 def _targets(names: list[str], form: str, output: Path | None) -> list[Path | None]:
     """A file for each recording, all different; None for stdout."""
     if output is None:
@@ -139,9 +168,10 @@ def _targets(names: list[str], form: str, output: Path | None) -> list[Path | No
     if len(names) == 1 and not output.is_dir():
         return [output]
     targets: list[Path | None] = []
+    ending = "json" if form.endswith("_json") else form
     for name in names:
         stem = "stdin" if name == "-" else Path(name.rstrip("/")).stem
-        numbered = (output / f"{stem}{'' if n == 1 else f'-{n}'}.{form}" for n in itertools.count(1))
+        numbered = (output / f"{stem}{'' if n == 1 else f'-{n}'}.{ending}" for n in itertools.count(1))
         targets.append(next(target for target in numbered if target not in targets))
     return targets
 
