@@ -91,7 +91,7 @@ def test_what_cannot_be_written_gets_no_time_and_is_told() -> None:
     assert [word.text for word in found.words] == ["We", "meet", "people", "today"]
     for word, (_, start, _end) in zip(found.words, [spoken[n] for n in (0, 1, 3, 4)], strict=True):
         assert word.start == pytest.approx(start, abs=0.05)
-    assert told(found, "untimed") == ["3 words have no time, as toy cannot write them where they stand: 42, 今, 天"]
+    assert told(found, "untimed") == ["3 words have no time, as toy cannot write them: 42, 今, 天"]
     assert found.text == "We meet 42 people 今天 today"
 
 
@@ -150,6 +150,16 @@ def test_too_much_text_for_its_time_gets_none() -> None:
     found = align(transcript_of("hello " * 40, 0, 1, 1), sound.clip, sound.aligner)
     assert found.words == ()
     assert told(found, "untimed")[0].startswith("40 words have no time")
+
+
+def test_a_segment_of_hours_is_neither_read_nor_aligned() -> None:
+    sound = Sound([("HELLO", 0.1, 0.6)], 2.0)
+    hours = hark.Transcript((hark.Segment("hello", 0, 1), hark.Segment("and so on", 1, 4000)), 4000)
+    found = align(hours, sound.clip, sound.aligner)
+    assert [word.text for word in found.words] == ["hello"]
+    assert told(found, "untimed") == [
+        "3 words have no time, as segments longer than 20 minutes are not aligned: and, so, on"
+    ]
 
 
 def test_long_segments_are_heard_in_stretches_as_if_at_once() -> None:

@@ -98,6 +98,10 @@ def align(transcript: Transcript, clip: Audio, aligner: Aligner) -> Transcript:
     order = sorted(range(len(segments)), key=lambda number: segments[number].start)
     reader, missed = _Reader(clip), _Missed(aligner.name)
     for number, (start, end) in zip(order, _ranges([segments[number] for number in order]), strict=True):
+        if segments[number].end - segments[number].start > LONGEST:
+            missed.too_long += words(segments[number].text)
+            segments[number] = replace(segments[number], words=())
+            continue
         samples = reader.samples(round(start * RATE), round(end * RATE))
         segments[number] = _aligned(segments[number], samples, round(start * RATE) / RATE, aligner, missed)
     told = [Notice("method", f"Word times were found by aligning the text with {aligner.name}.")] if segments else []
@@ -139,7 +143,7 @@ def _aligned(
     said = words(segment.text)
     spelt = [aligner.alphabet.spell(word) for word in said]
     missed.unspelt += [word for word, columns in zip(said, spelt, strict=True) if columns is None]
-    if not any(spelt) or not len(samples) or segment.end - segment.start > LONGEST:
+    if not any(spelt) or not len(samples):
         missed.unheard += [word for word, columns in zip(said, spelt, strict=True) if columns]
         return replace(segment, words=())
     likely = emissions(aligner, samples)
@@ -199,14 +203,19 @@ class _Missed:
         self.name = name
         self.unspelt: list[str] = []
         self.unheard: list[str] = []
+        self.too_long: list[str] = []
 
     def notices(self, segments: Sequence[Segment]) -> list[Notice]:
         found = []
-        for lost, why in ((self.unspelt, "cannot write"), (self.unheard, "does not hear")):
+        for lost, why in (
+            (self.unspelt, f"{self.name} cannot write them"),
+            (self.unheard, f"{self.name} does not hear them where they stand"),
+            (self.too_long, f"segments longer than {LONGEST / 60:.0f} minutes are not aligned"),
+        ):
             if lost:
                 named = ", ".join(dict.fromkeys(lost[:5])) + (" ..." if len(lost) > 5 else "")
                 count = f"{len(lost)} words have" if len(lost) > 1 else "1 word has"
-                found.append(Notice("untimed", f"{count} no time, as {self.name} {why} them where they stand: {named}"))
+                found.append(Notice("untimed", f"{count} no time, as {why}: {named}"))
         timed = [word for segment in segments for word in segment.words]
         doubtful = sum(word.unsure for word in timed)
         if doubtful:
