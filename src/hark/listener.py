@@ -14,6 +14,7 @@ from hark.audio.audio import Audio
 from hark.conversation.conversation import Conversation
 from hark.conversation.huggingface_wire import read_request
 from hark.conversation.messages import read_messages
+from hark.conversation.spoken import split_prompt
 from hark.engines.catalog import open_engine, resolve
 from hark.engines.engine import Capabilities, Engine, Options, check
 from hark.errors import ConversationError, OptionError
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hark.tasks.command.command import Command
+    from hark.tasks.music import Music
     from hark.tasks.notes.values import Notes
+    from hark.tasks.sounds import Sounds
     from hark.tasks.understand import Understanding
 
 
@@ -275,6 +278,32 @@ class Listener:
 
         return command(self, Audio.of(audio), Grammar.of(grammar), language)
 
+    def music(self, audio: Any, *, suggest: str | None = None, **options: Any) -> Music:
+        """Tell key, tempo, meter, sections, loudness of music; the offline default measures, other models are asked.
+
+        `suggest` is a wish such as "jazz reharmonization for the chorus": chords by rule, or written by the model;
+        options are those of `ask`.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            UnsupportedError: the model tells nothing of music, or the rules do not know the wish.
+            MissingExtraError: the offline default lacks the extra `music`.
+        """
+        from hark.tasks.music import music
+
+        return music(self, Audio.of(audio), suggest, options)
+
+    def sounds(self, audio: Any, **options: Any) -> Sounds:
+        """Tell what is heard when, as captions: measured, a classifier's labels, or told by a model that is asked.
+
+        Raises:
+            AudioError: the audio cannot be used.
+            UnsupportedError: the model tells nothing of sounds.
+        """
+        from hark.tasks.sounds import sounds
+
+        return sounds(self, Audio.of(audio), options)
+
     def close(self) -> None:
         """Let go of processes and memory the model holds."""
         self.engine.close()
@@ -312,29 +341,6 @@ class Chat:
                 text.append(delta.text)
                 yield delta
         self.conversation = asked.reply("".join(text))
-
-
-def split_prompt(parts: Any) -> tuple[list[Any], str | None]:
-    """Tell audio from a prompt: the last part is the prompt if it is text that names no audio.
-
-    Text names audio if it is a URL, a data URI, `-`, an existing file, or one word that ends like a file name.
-    """
-    parts = list(parts)
-    if parts and isinstance(parts[-1], str) and not names_audio(parts[-1]):
-        return parts[:-1], parts[-1]
-    return parts, None
-
-
-def names_audio(text: str) -> bool:
-    """Does this text name audio rather than ask something?"""
-    import os
-    import re
-
-    if text == "-" or re.match(r"(?:https?|file|data):\S", text, re.IGNORECASE):
-        return True
-    if re.fullmatch(r"\S*[^\s.]\.[A-Za-z][A-Za-z0-9]{1,4}", text):
-        return True
-    return len(text) < 4096 and "\0" not in text and os.path.exists(text)
 
 
 def _conversation(audio: Any, prompt: str | None, system: str | None) -> Conversation:

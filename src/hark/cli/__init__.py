@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hark.cli import ask, classify, command, models, notes, tasks, transcribe, understand
+from hark.cli import ask, classify, command, models, music, notes, sounds, tasks, transcribe, understand
 from hark.cli.options import with_model
 from hark.cli.show import show_error
 from hark.cli.speakers import TakesSpeakers
@@ -48,6 +48,8 @@ app.command()(with_model(classify.classify))
 app.command()(with_model(command.command))
 app.command(cls=TakesSpeakers)(with_model(notes.notes))
 app.command()(with_model(understand.understand))
+app.command()(with_model(music.music))
+app.command()(with_model(sounds.sounds))
 app.command()(with_model(ask.run))
 app.command()(with_model(ask.chat))
 app.add_typer(models.app, name="models")

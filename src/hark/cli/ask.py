@@ -13,8 +13,9 @@ from hark.answers.answer import Answer
 from hark.cli import options as o
 from hark.cli.show import Notes, error_values, loaded, out, out_json, progress, reporting, show_error
 from hark.conversation.conversation import Conversation
+from hark.conversation.spoken import names_audio, split_prompt
 from hark.errors import ConversationError, HarkError, OptionError, OutputError
-from hark.listener import Chat, Listener, names_audio, split_prompt
+from hark.listener import Chat, Listener
 from hark.tasks.quotes import clock
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LEAST_KEY_STRENGTH = 0.65
 _LEAST_PITCH_CLASSES = 3.0  # effective number; a single tone or bell has fewer and so no key
 _LEAST_CHROMA_CONTRAST = 0.25
+_BASS = 0.7  # weight of the tonic in the bass; 0.5 to 1 do as well
 _PROFILES = {
     "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
     "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
@@ -44,7 +45,7 @@ def find_key(features: Features) -> dict[str, Any]:
     powers = features.chroma.mean(axis=0)
     if powers.sum() ** 2 / (powers**2).sum() < _LEAST_PITCH_CLASSES:
         return {"reason": "There is no key to tell: there are too few different notes."}
-    (strength, key), (other_strength, other) = rank_keys(amounts)[:2]
+    (strength, key), (other_strength, other) = rank_keys(amounts, np.sqrt(features.bass).mean(axis=0))[:2]
     if strength < _LEAST_KEY_STRENGTH:
         return {"reason": "There is no key to tell: the notes fit none."}
     return {
@@ -57,11 +58,16 @@ def find_key(features: Features) -> dict[str, Any]:
     }
 
 
-def rank_keys(amounts: Values) -> list[tuple[float, str]]:
-    """All 24 keys with the correlation (-1 to 1) of their profile with the amounts of the 12 pitch classes from C."""
+def rank_keys(amounts: Values, bass: Values | None = None) -> list[tuple[float, str]]:
+    """All 24 keys with the correlation (-1 to 1) of their profile with the amounts of the 12 pitch classes from C.
+
+    With the amounts in the `bass` a key whose tonic lies there comes first: its relative key has the same notes.
+    """
     profiles = [np.roll(profile, tonic) for profile in _PROFILES.values() for tonic in range(12)]
-    fits = (float(np.corrcoef(profile, amounts)[0, 1]) for profile in profiles)
-    return sorted(zip(fits, KEYS, strict=True), reverse=True)
+    fits = [float(np.corrcoef(profile, amounts)[0, 1]) for profile in profiles]
+    low = np.zeros(12) if bass is None else bass / (bass.sum() + 1e-9)
+    ranked = sorted(zip(fits, KEYS, range(24), strict=True), key=lambda each: -each[0] - _BASS * low[each[2] % 12])
+    return [(fit, key) for fit, key, _ in ranked]
 
 
 def split_key(key: str) -> tuple[int, str]:
