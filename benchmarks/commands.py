@@ -5,6 +5,9 @@ python benchmarks/commands.py [--data ../shared/data/commands] [--half tune|test
 The halves are the recordings in the order of their names, every other one: settings were tuned on the first. Noise is
 mixed in as those who published the recordings do: a random piece of the noise, scaled so that the loudest 128 ms of it
 are so many decibels below the loudest 128 ms of the speech. `--snr power` compares the mean powers instead.
+With `--others N`, N sentences of read_english, which are no orders, are heard instead; half of their speakers were in
+view when the refusal was tuned.
+
 Published: https://github.com/Picovoice/speech-to-intent-benchmark, on the full set of 619 recordings.
 """
 
@@ -53,6 +56,16 @@ def noisy(speech: np.ndarray, noise: np.ndarray, level: float, power: Callable[.
     return (speech + piece * scale).astype(np.float32)
 
 
+def others(folder: Path, grammar: Grammar, model: str, count: int) -> None:
+    """How much of what is no order is taken for one."""
+    recordings = measures.labelled(folder, count)
+    with hark.load(model) as listener:
+        taken = [one for one in recordings if listener.command(hark.Audio.of(one.samples, RATE), grammar)]
+    print(f"{len(taken)} of {len(recordings)} sentences were taken for an order: {len(taken) / len(recordings):.1%}")
+    for one in taken:
+        print(f"  {one.text!r}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=measures.DATA / "commands")
@@ -60,11 +73,15 @@ def main() -> None:
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--snr", choices=("loudest", "power"), default="loudest")
     parser.add_argument("--limit", type=int, default=None, help="recordings of each half")
+    parser.add_argument("--others", type=int, default=None, help="sentences that are no orders, instead")
     parser.add_argument("--verbose", action="store_true", help="show what went wrong")
     options = parser.parse_args()
     lines = (options.data / "labels.jsonl").read_text(encoding="utf-8").splitlines()
     rows = sorted((json.loads(line) for line in lines), key=lambda row: row["audio"])
     grammar = Grammar.of(options.data / "coffee_maker.yaml")
+    if options.others:
+        others(options.data.parent / "read_english", grammar, options.model, options.others)
+        return
     noise = measures.load(options.data / "kitchen_noise.flac")
     power = loudest if options.snr == "loudest" else mean
     print(f"{'':6}{'':>9} {'right':>7} {'refused':>8} {'wrong':>7} {'of audio time':>14}")

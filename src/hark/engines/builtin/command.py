@@ -38,7 +38,7 @@ _METHOD = Notice("method", "Heard offline by pocketsphinx (English), which knew 
 _NOTHING = {"intent": None, "slots": {}}
 _KEPT = 2  # grammars whose recogniser is kept ready
 _DITHER = 1e-3  # of the peak: digital silence, which the acoustic model never met, spoils the means of the features
-# Speech heard 5 % faster and higher is recognised better, above all in noise: the acoustic model's speakers are.
+# Heard 5 to 6 % faster, 5 more of 101 noisy orders of the half tuned on were right; 6 % slower lost 9 of 68.
 _FASTER = 0.95
 _PADDING = 4800  # samples around speech
 _SHORTEST = 1600  # samples: in 100 ms there is no command
