@@ -188,6 +188,7 @@ def test_where_nobody_speaks_nothing_is_noted_and_no_model_is_asked(
     notes = builtin.notes(silence)
     assert (notes.actions, notes.decisions, notes.summary) == ((), (), ())
     assert "silence" in {notice.kind for notice in notes.notices}
+    assert "Nothing was found to note." in notes.to_markdown()
     listener, server = serve(lambda _: "{}")
     assert listener.notes(silence, transcript=hark.Transcript((), 3.0)).actions == ()
     assert server.asked == []

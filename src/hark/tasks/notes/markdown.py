@@ -26,6 +26,8 @@ def markdown(notes: Notes) -> str:
     parts += _section("Open questions", (_point(point) for point in notes.open_questions))
     parts += _section("Summary", (_point(point) for point in notes.summary))
     parts += _section("Chapters", (_chapter(chapter) for chapter in notes.chapters))
+    if len(parts) == 2:
+        parts.append("Nothing was found to note.")
     return "\n\n".join(parts) + "\n"
 
 
