@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from tiny.families import make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
@@ -346,9 +346,7 @@ def test_a_name_of_the_hub_is_found_in_its_cache_and_never_fetched(tmp_path: Pat
 
 def samples() -> list[tuple[str, str]]:
     """The pairs of code blocks in docs/pipelines.md: plain transformers code, and the same with hark."""
-    from conftest import ROOT
-
-    text = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[1] / "docs" / "pipelines.md").read_text(encoding="utf-8")
     found = re.findall(r"```python\n(# (?:transformers|hark).*?\n.*?)```", text, re.DOTALL)
     pairs, plain = [], ""
     for block in found:
