@@ -264,6 +264,7 @@ def test_a_model_is_asked_with_the_day_and_the_schema_and_its_quotes_get_their_t
     assert "which took place on Fri 20 November 2026" in text_of(ask)
     assert ask.json["response_format"]["json_schema"]["schema"]["properties"]["actions"]
     assert (ask.json["seed"], len(ask.wavs)) == (4, 1)
+    assert "max_completion_tokens" not in ask.json  # a server knows how much its context leaves
     action, other = notes.actions
     assert (action.owner, str(action.due), action.due_said) == ("Daniel", "2026-11-27", "by Friday")
     assert action.quote is not None

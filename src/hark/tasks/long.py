@@ -60,6 +60,12 @@ class Stretch:
         return f"{clock(self.start)} to {clock(self.end)}"
 
 
+def room(engine: Engine, tokens: int) -> dict[str, int]:
+    """The option that leaves room for an answer of so many tokens; a server's own limit is what its context leaves."""
+    here = "max_new_tokens" in engine.can.options and "openai:" not in engine.name
+    return {"max_new_tokens": tokens} if here else {}
+
+
 def way(given: Any, engine: Engine) -> Long:
     """What to do with a recording that is too long.
 

@@ -170,9 +170,10 @@ def _heard(
     listener: Listener, clip: Audio, transcript: Transcript | None, timed: bool, options: dict[str, Any]
 ) -> Understanding:
     """Ask a model that hears; quotes are looked up in the transcript."""
+    from hark.tasks.long import room
     from hark.tasks.quotes import Finder
 
-    bound = {"max_new_tokens": _TOKENS} if "max_new_tokens" in listener.can.options else {}
+    bound = room(listener.engine, _TOKENS)
     given = {name: value for name, value in options.items() if name != "language" and value is not None}
     answer = listener.ask(clip, PROMPT, **{**bound, "long": "split", **given, "schema": SCHEMA})
     finder = Finder(transcript) if transcript is not None else None

@@ -19,7 +19,7 @@ from hark.tasks.notes.values import Notes
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from hark.engines.engine import Capabilities
+    from hark.engines.engine import Capabilities, Engine
     from hark.listener import Listener
     from hark.tasks.long import Stretch
     from hark.tasks.notes.written import Written
@@ -64,10 +64,11 @@ class Wish:
         """The options of the transcript."""
         return {name: value for name, value in self.options.items() if name in _HEARING and value is not None}
 
-    def writing(self, can: Capabilities) -> dict[str, Any]:
+    def writing(self, engine: Engine) -> dict[str, Any]:
         """The options of the model that writes."""
-        chosen = _of_writer(self.options)
-        return ({"max_new_tokens": _TOKENS} if "max_new_tokens" in can.options else {}) | chosen
+        from hark.tasks.long import room
+
+        return room(engine, _TOKENS) | _of_writer(self.options)
 
 
 def _of_writer(options: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def _written(
     from hark.tasks.quotes import Finder, clock
 
     made = Written(wish.today, Finder(transcript) if transcript else None, timed)
-    prompt, options = PROMPT.format(day=day(wish.today)), {**wish.writing(listener.can), "schema": SCHEMA}
+    prompt, options = PROMPT.format(day=day(wish.today)), {**wish.writing(listener.engine), "schema": SCHEMA}
     notices = dict[Notice, None]()
     pieces, cost = _pieces(listener, wish)
     if cost:
@@ -247,7 +248,7 @@ def _head(listener: Listener, wish: Wish, made: Written) -> tuple[str, str]:
     from hark.tasks.notes.written import HEAD, WHOLE
 
     schema = Schema.of(HEAD)
-    options = Options.of(**{**wish.writing(listener.can), "schema": schema})
+    options = Options.of(**{**wish.writing(listener.engine), "schema": schema})
     lines = [f"[{stretch.times}] {title}: {summary}" for stretch, title, summary in made.heads if stretch]
     engine = listener.engine
     deltas = schema.checked(long.combined(engine, lines, WHOLE, options), engine.name, options.max_new_tokens)
