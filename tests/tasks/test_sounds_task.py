@@ -81,7 +81,7 @@ def test_a_model_is_asked_window_by_window() -> None:
     assert [(event.text, event.start, event.end) for event in found.events] == [
         ("dog barking", 1, 10), ("dog barking", 11, 20), ("dog barking", 21, 25),
     ]  # fmt: skip
-    assert any("3 sounds with times outside" in notice.text for notice in found.notices)
+    assert any("left out: 3." in notice.text for notice in found.notices)
 
 
 class _Classifier(Engine):

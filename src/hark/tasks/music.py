@@ -149,13 +149,19 @@ class Music:
         lines = [f"- **{name}**: {value}" for name, value in self.facts()]
         lines += [f"- {reason}" for reason in self.reasons]
         if self.sections:
-            lines += ["", "| section | from | to | chords |", "|---|---|---|---|"]
-            for part in self.sections:
-                cells = (part.label, clock(part.start), clock(part.end), " ".join(name or "-" for name in part.chords))
-                lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+            lines += ["", *self._table()]
         for suggestion in self.suggestions:
             lines += ["", f"**{suggestion.technique}**: `{suggestion.text}`  ", suggestion.why]
         return "\n".join(lines) + "\n"
+
+    def _table(self) -> list[str]:
+        chords = any(any(part.chords) for part in self.sections)
+        width = 4 if chords else 3
+        lines = [f"| {' | '.join(('section', 'from', 'to', 'chords')[:width])} |", "|---" * width + "|"]
+        for part in self.sections:
+            cells = (part.label, clock(part.start), clock(part.end), " ".join(name or "-" for name in part.chords))
+            lines.append(f"| {' | '.join(_cell(cell) for cell in cells[:width])} |")
+        return lines
 
     def facts(self) -> list[tuple[str, str]]:
         """Names and values for people, of what is known."""
@@ -265,7 +271,7 @@ def _asked(listener: Listener, clip: Audio, options: dict[str, Any]) -> Music:
     dropped = len(told["sections"]) - len(sections)
     notices = [*answer.notices, Notice("method", f"{listener.engine.name} said so; only the loudness is measured.")]
     if dropped:
-        notices.append(Notice("unsure", f"{dropped} sections with times outside the recording were left out."))
+        notices.append(Notice("unsure", f"Sections with times outside the recording were left out: {dropped}."))
     return Music(
         duration=duration,
         **{name: told[name] for name in ("key", "mode", "tempo", "meter")},

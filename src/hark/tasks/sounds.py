@@ -175,7 +175,7 @@ def _asked(listener: Listener, clip: Audio, options: dict[str, Any]) -> tuple[tu
         start += size
     notices[Notice("method", f"{listener.engine.name} said so, about {size:g} s at a time.")] = None
     if dropped:
-        notices[Notice("unsure", f"{dropped} sounds with times outside the recording were left out.")] = None
+        notices[Notice("unsure", f"Sounds with times outside the recording were left out: {dropped}.")] = None
     return _joined(sorted(found, key=lambda each: (each.start, each.end))), tuple(notices)
 
 
