@@ -210,14 +210,9 @@ class Listener:
         return Answer.of(classify(self, Audio.of(audio), labels, top))
 
     def notes(
-        self,
-        audio: Any,
-        *,
-        date: date | str | None = None,
-        transcript: Transcript | None = None,
-        check: bool = True,
-        **options: Any,
-    ) -> Notes:
+        self, audio: Any, *, date: date | str | None = None, transcript: Transcript | None = None,
+        check: bool = True, **options: Any,
+    ) -> Notes:  # fmt: skip
         """Take the notes of a meeting: decisions, who does what by when, open questions, chapters, each with a quote.
 
         A model that can be asked anything and takes a schema writes them, stretch by stretch where the recording is

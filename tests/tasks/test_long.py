@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,7 @@ def test_each_stretch_is_asked_and_the_answers_are_combined(serve: Any, standup:
     listener, server = serve(answer)
     found = listener.ask(standup, "What is missing?", long="split", system="Be brief.", seed=3)
     *stretches, last = server.asked
+    stretches.sort(key=lambda ask: text_of(ask)[:30])  # all but the first are asked together
     assert sum(seconds_of(ask.wavs[0]) for ask in stretches) == pytest.approx(standup.duration, abs=0.001)
     for number, ask in enumerate(stretches, 1):
         assert f"This is stretch {number} of 3 of a longer recording, from" in text_of(ask)
@@ -145,6 +147,18 @@ def test_each_stretch_is_asked_and_the_answers_are_combined(serve: Any, standup:
     (split,) = [notice for notice in found.notices if notice.kind == "split"]
     assert "3 stretches" in split.text
     assert "4 passes" in split.text
+
+
+def test_stretches_are_asked_together_and_their_answers_stay_in_order(serve: Any, standup: hark.Audio) -> None:
+    together = threading.Barrier(2, timeout=5)
+
+    def answer(ask: Exchange) -> str:
+        if "stretch 1 of 3" not in text_of(ask) and ask.wavs:
+            together.wait()  # is over when the other stretch has been asked, too
+        return text_of(ask).partition(" of ")[0][-1] if ask.wavs else "whole"
+
+    listener, _ = serve(answer)
+    assert [one.text for one in listener.ask(standup, "What?", long="split").evidence] == ["1", "2", "3"]
 
 
 def test_the_cost_is_told_before_the_work(serve: Any, standup: hark.Audio) -> None:

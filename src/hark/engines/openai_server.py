@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hark.answers.answer import Delta, Notice, Usage
+from hark.answers.answer import Answer, Delta, Notice, Usage
 from hark.engines.engine import Capabilities, Engine, Options
 from hark.engines.openai_client import Client, RefusalError, events, explained, parsed
 from hark.engines.openai_wire import Bare, ChatReply, Transcription, chat_body, transcription_form
@@ -15,7 +15,7 @@ from hark.errors import UnsupportedError
 from hark.tasks import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from hark.answers.schema import Schema
     from hark.audio.audio import Audio
@@ -26,6 +26,7 @@ RATE = 16000
 # Seconds uploaded at once for transcription: vLLM decodes no more, and as 16-bit WAV it is below the 25 MB that vLLM
 # and OpenAI take.
 STRETCH = 600.0
+AT_ONCE = 4  # conversations of a batch that are asked at a time
 _PATHS = {"transcribe": "audio/transcriptions", "translate": "audio/translations"}
 
 # What servers want otherwise than OpenAI: the change, and the words by which they refuse to do it OpenAI's way.
@@ -98,6 +99,23 @@ class OpenAIServer(Engine):
                 yield from self._listen(conversation, options)
         except RefusalError as refusal:
             raise explained(refusal, self.name, self._client) from None
+
+    def generate_batch(self, conversations: Sequence[Conversation], options: Options) -> list[Answer]:
+        """Answer several conversations, a few at a time: it is the server that works.
+
+        The first is asked alone, so that what this server wants otherwise is learnt once.
+
+        Raises:
+            HarkError: as `generate`.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        def one(conversation: Conversation) -> Answer:
+            return Answer.of(self.generate(conversation, options))
+
+        first = [one(conversation) for conversation in conversations[:1]]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return [*first, *pool.map(one, conversations[1:])]
 
     def close(self) -> None:
         """Close all connections; they are opened again when next asked."""
