@@ -125,6 +125,8 @@ def test_an_unknown_option_and_a_wrong_value_are_refused(listener: hark.Listener
         listener.ask(order, temprature=1)
     with pytest.raises(ValueError, match="temperature"):
         listener.ask(order, temperature=-1)
+    with pytest.raises(ValueError, match="seed"):
+        listener.ask(order, seed=2**63)
     with pytest.raises(ValueError, match="temperature"):
         listener.ask(order, temperature="warm")
 

@@ -46,6 +46,13 @@ def test_nothing_said_and_audio_from_the_wrong_side_are_refused(tone: Path) -> N
         hark.Message("robot", ())  # type: ignore[arg-type]
 
 
+def test_text_that_is_no_utf_8_is_refused(tone: Path) -> None:
+    prompt = b"caf\xe9?".decode(errors="surrogateescape")  # as Python reads it from a terminal
+    with pytest.raises(ConversationError, match=r"'caf\\udce9\?' is not text in UTF-8") as caught:
+        hark.load("echo").ask(tone, prompt)
+    assert "UTF-8" in caught.value.hint
+
+
 @pytest.mark.parametrize("key", ["audio", "url", "path", "audio_url"])
 def test_transformers_messages(key: str, tone: Path) -> None:
     content = [{"type": "audio", key: str(tone)}, {"type": "text", "text": "What's that sound?"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,8 @@ class Text:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise ConversationError(f"{self.text!r} is no text.", hint="Prompts and system prompts are text.")
+        if re.search("[\ud800-\udfff]", self.text):  # how Python holds bytes of another encoding
+            raise ConversationError(f"{_short(self.text)} is not text in UTF-8.", hint="Write the prompt in UTF-8.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +123,7 @@ class Conversation:
 def _part(given: Any) -> Part:
     """What is neither audio nor text is refused as text: it was meant as the prompt."""
     return Clip(given) if hasattr(given, "samples") else Text(given)
+
+
+def _short(text: str, most: int = 60) -> str:
+    return repr(text if len(text) <= most else f"{text[:most]}...")

@@ -123,10 +123,10 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "top_p": (lambda value: 0 < value <= 1, "It is a number over 0, up to 1."),
     "max_new_tokens": _WHOLE,
     "beams": _WHOLE,
-    "seed": (lambda value: isinstance(value, int) and value >= 0, "It is a whole number from 0."),
+    "seed": (lambda value: isinstance(value, int) and 0 <= value < 2**63, "It is a whole number from 0, under 2**63."),
     "stop": (
         lambda value: isinstance(value, tuple) and all(isinstance(item, str) and item for item in value),
-        "It is text.",
+        "It is text that is not empty, or a list of such.",
     ),
     "schema": (lambda value: isinstance(value, Schema), "Options.of and Schema.of make one of a class or a dict."),
     "top": _WHOLE,
