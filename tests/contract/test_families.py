@@ -136,6 +136,14 @@ def test_a_question_too_long_for_the_model_is_refused(listener: hark.Listener) -
         ask(listener, hark.Audio.of(noise, RATE), "What is it?")
 
 
+def test_a_question_that_leaves_no_room_for_an_answer_is_refused(listener: hark.Listener, order: hark.Audio) -> None:
+    if not listener.can.free_prompt:
+        return
+    with pytest.raises(UnsupportedError, match="tokens, and the model holds") as caught:
+        ask(listener, order, "x" * 140_000)  # a token each; the longest context of these models is 131072
+    assert "fewer words" in caught.value.hint
+
+
 def test_answers_depend_on_the_clip_and_on_the_question(
     listener: hark.Listener, order: hark.Audio, hesitant: hark.Audio
 ) -> None:

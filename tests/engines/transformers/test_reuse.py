@@ -304,6 +304,23 @@ def test_stops_and_limits_hold_for_each_of_several(
         alike(warm.ask(order, questions, **{**GREEDY, **how}), expected)
 
 
+def test_a_question_that_fills_the_context_leaves_the_others_their_room(
+    tmp_path: Path, order: hark.Audio, hesitant: hark.Audio
+) -> None:
+    other = hesitant[0:3]
+    with hark.load(str(make("ichigo", tmp_path / "model")), cache_mb=0) as fresh:
+
+        def filling(clip: hark.Audio) -> str:
+            return "x" * (1 + 1024 - 4 - (fresh.ask(clip, "x", max_new_tokens=1).usage.input_tokens or 0))
+
+        asked = [(order, "x"), (order, filling(order)), (other, filling(other))]
+        first, second, third = [fresh.ask(clip, prompt, temperature=0.0) for clip, prompt in asked]
+        assert (first.usage.output_tokens or 0) > 4 == second.usage.output_tokens
+        alike(fresh.ask(order, ["x", filling(order)], temperature=0.0), [first, second])
+        conversations = [hark.Conversation.ask((clip,), prompt) for clip, prompt in (asked[0], asked[2])]
+        alike(fresh.engine.generate_batch(conversations, Options(temperature=0.0)), [first, third])
+
+
 def test_conversations_of_other_lengths_at_once_are_answered_as_alone(
     warm: hark.Listener, fresh: hark.Listener, order: hark.Audio, hesitant: hark.Audio
 ) -> None:

@@ -66,9 +66,8 @@ def answer(
         return alone
     left = [row for row in alone if reuse.knows(family, loaded, row.inputs, row.heard)]
     for bucket in buckets((row for row in alone if row not in left), lambda row: row.length):
-        if len(bucket) > 1 and len({frozenset(row.inputs.tensors) for row in bucket}) == 1:
-            _side_by_side(family, loaded, bucket, options)
-        else:
+        alike_made = len(bucket) > 1 and len({frozenset(row.inputs.tensors) for row in bucket}) == 1
+        if not (alike_made and _side_by_side(family, loaded, bucket, options)):
             left += bucket
     return left
 
@@ -113,14 +112,14 @@ def _from_prefix(family: Family, loaded: Loaded, reuse: Reuse, rows: list[Row], 
     return generate_rows(family, loaded, [row.inputs for row in rows], options, [row.counted for row in rows], run)
 
 
-def _side_by_side(family: Family, loaded: Loaded, rows: list[Row], options: Options) -> None:
-    """Answer conversations with clips of their own, padded to the longest."""
+def _side_by_side(family: Family, loaded: Loaded, rows: list[Row], options: Options) -> bool:
+    """Answer conversations with clips of their own, padded to the longest; False where they differ too much."""
 
     def run(loaded: Loaded, inputs: Inputs, **keywords: Any) -> Any:
         tensors = padded([row.inputs.tensors for row in rows], loaded)
         return family.run(loaded, replace(inputs, tensors=tensors), **keywords)
 
-    generate_rows(family, loaded, [row.inputs for row in rows], options, [row.counted for row in rows], run)
+    return generate_rows(family, loaded, [row.inputs for row in rows], options, [row.counted for row in rows], run)
 
 
 def padded(tensors: Sequence[Any], loaded: Loaded, after: int | None = None) -> Any:

@@ -97,15 +97,17 @@ def generate_rows(
 ) -> bool:
     """Generate several texts at once, each as `generate` gives it alone, into `counted`.
 
-    `run` makes a batch of the rows, padded before their new tokens, and gives its ids (rows, n); or None, and then so
-    does this give False.
+    `run` makes a batch of the rows, padded before their new tokens, and gives its ids (rows, n); or None, and then
+    this gives False, as it does where the rows may not all write the same number of tokens.
 
     Raises:
         Exception: whatever the model raises.
     """
     import torch
 
-    limit = min(_limit(family, loaded, row, options) for row in rows)
+    limit, *others = {_limit(family, loaded, row, options) for row in rows}
+    if others:
+        return False
     longest = max(row.tensors["input_ids"].shape[-1] for row in rows)
     keywords = _keywords(options, limit, threading.Event()) | grammar(family, loaded, options)
     if options.stop:

@@ -27,6 +27,7 @@ GENERATION = frozenset(
 )  # options of every `generate`
 TRANSCRIBING = GENERATION - {"schema"}  # those of models that write down, and are asked nothing
 FILLS_UP = 1.0  # `pause_seconds` of families that take as long for a word as for 30 s: fewer, longer stretches
+STRETCHED = frozenset({"linear", "dynamic", "yarn"})  # rotary embeddings whose config names the length before it
 TRAINING_ONLY = frozenset({"masked_spec_embed"})  # weights that published checkpoints lack, and hearing does not use
 
 
@@ -213,6 +214,19 @@ class ChatAudioLM(Family):
             ) from error
         return Inputs(tensors)
 
+    def most_tokens(self, loaded: Loaded, inputs: Inputs, options: Options) -> int | None:
+        """What is left of the context.
+
+        Raises:
+            UnsupportedError: nothing is left.
+        """
+        del options
+        most, ids = context(loaded.model.config), inputs.tensors.get("input_ids")
+        taken = 0 if ids is None else int(ids.shape[-1])
+        if most and taken >= most:
+            raise beyond(taken, most)
+        return most - taken if most else None
+
     def transcribe(self, loaded: Loaded, samples: NDArray[Any], options: Options) -> Inputs:
         """Ask for a transcript in words."""
         from hark.conversation.conversation import Conversation
@@ -265,6 +279,24 @@ class Transcriber(Family):
         """What `generate` is told about the language and the task."""
         del loaded, options
         return {}
+
+
+def context(config: Any) -> int | None:
+    """The most tokens a chat model holds, of its config; None where it says nothing."""
+    told = config.get_text_config(decoder=True)
+    most = getattr(told, "max_position_embeddings", None)
+    rope = getattr(told, "rope_parameters", None) or {}
+    if most and rope.get("rope_type") in STRETCHED:
+        most = int(max(most, (rope.get("original_max_position_embeddings") or most) * (rope.get("factor") or 1)))
+    return most
+
+
+def beyond(taken: int, most: int) -> UnsupportedError:
+    """What is said where a conversation leaves no room for an answer."""
+    return UnsupportedError(
+        f"The conversation takes {taken} tokens, and the model holds {most}.",
+        hint="Ask about less audio or with fewer words, or begin a new conversation.",
+    )
 
 
 def no_language(options: Options) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hark.answers.answer import Notice
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, Family, Inputs, Loaded
+from hark.engines.transformers.families.family import GENERATION, Family, Inputs, Loaded, beyond
 from hark.errors import ModelBrokenError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -136,10 +136,7 @@ def inputs(loaded: Loaded, ids: list[int], notices: tuple[Notice, ...] = ()) -> 
 
     most = positions(loaded.model.config)
     if most and len(ids) >= most:
-        raise UnsupportedError(
-            f"The conversation takes {len(ids)} tokens, and the model holds {most}.",
-            hint="Ask about less audio at once, or begin a new conversation.",
-        )
+        raise beyond(len(ids), most)
     tensor = torch.tensor([ids])
     return Inputs(BatchFeature({"input_ids": tensor, "attention_mask": torch.ones_like(tensor)}), notices=notices)
 
