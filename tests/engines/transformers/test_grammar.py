@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import jsonschema
@@ -18,13 +19,14 @@ from tiny.families import make
 from tiny.tekken import tekken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytest.importorskip("transformers")
 pytest.importorskip("llguidance")
 
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from hark.engines.transformers.grammar import Grammars
 
@@ -94,6 +96,35 @@ def test_whatever_the_scores_a_bounded_schema_is_fitted_within_a_bounded_number_
     for seed in range(3):
         for text in write(words, schema, seed, rows=3):
             jsonschema.validate(json.loads(text), schema.values)
+
+
+def added() -> Any:
+    made = tokenizer(["<s>", "</s>"], eos="</s>", pad="<s>")
+    made.add_tokens(["<b>"])
+    return made
+
+
+def of_the_vocabulary(model: str) -> Any:
+    """Control tokens that are pieces of the model as well, as where SentencePiece made it."""
+    from tokenizers import Tokenizer, decoders, models
+
+    pieces = ["<unk>", "<s>", "</s>", "<b>", *map(chr, range(32, 127)), *(f"<0x{byte:02X}>" for byte in range(256))]
+    numbered = {piece: number for number, piece in enumerate(pieces)}
+    unigram = models.Unigram([(piece, -1.0) for piece in pieces], 0, byte_fallback=True)
+    bpe = models.BPE(vocab=numbered, merges=[], unk_token="<unk>", byte_fallback=True)
+    made = Tokenizer(unigram if model == "unigram" else bpe)
+    made.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    made.add_special_tokens(["<unk>", "<s>", "</s>"])
+    made.add_tokens(["<b>"])
+    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>", pad_token="<s>")
+
+
+@pytest.mark.parametrize("made", [added, partial(of_the_vocabulary, "bpe"), partial(of_the_vocabulary, "unigram")])
+def test_text_that_reads_like_a_control_token_is_written_as_text(made: Callable[[], Any]) -> None:
+    words = made()
+    wanted = "a</s>b<b><s>"
+    texts = write((words, words.eos_token_id), Schema.of({"const": {wanted: True}}), 0, rows=2)
+    assert [json.loads(text) for text in texts] == [{wanted: True}] * 2
 
 
 def test_rows_of_a_batch_go_their_own_ways(words: Any) -> None:

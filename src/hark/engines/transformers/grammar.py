@@ -132,17 +132,39 @@ def _compile(schema: Schema, tokenizer: Any) -> Any:
 def _tokenizer(tokenizer: Any, ends: Sequence[int]) -> Any:
     """A tokenizer of transformers, fast or of mistral-common, as llguidance takes it."""
     from llguidance import LLTokenizer, TokenizerWrapper
-    from llguidance.hf import from_tokenizer
     from transformers import PreTrainedTokenizerFast
 
     if isinstance(tokenizer, PreTrainedTokenizerFast):
-        return from_tokenizer(tokenizer, eos_token=list(ends) or None)
+        return LLTokenizer(_without_names(tokenizer), eos_token=list(ends) or tokenizer.eos_token_id)
     words = getattr(getattr(tokenizer, "tokenizer", None), "instruct_tokenizer", None)
     if words is None or not hasattr(words.tokenizer, "id_to_byte_piece"):
         raise UnsupportedError(
             f"Answers cannot be held to a schema with a {type(tokenizer).__name__}.", hint="Leave out the schema."
         )
     return LLTokenizer(TokenizerWrapper(_Tekken(words.tokenizer)), eos_token=list(ends) or None)
+
+
+def _without_names(tokenizer: Any) -> str:
+    """The JSON of a tokenizer in which no text names a control token.
+
+    llguidance splits text that a schema forces (a choice, a name) into tokens, and fails where that is a control token.
+    """
+    import json
+
+    told = json.loads(tokenizer.backend_tokenizer.to_str())
+    vocabulary, renamed = told["model"].get("vocab"), dict[str, str]()
+    for token in told["added_tokens"]:
+        name = token["content"]
+        if token["special"] or re.fullmatch("<.*>", name):  # those that it takes for control tokens
+            token["content"], token["special"] = renamed.setdefault(name, f"\ue000{name}"), True
+    if isinstance(vocabulary, dict):
+        told["model"]["vocab"] = {renamed.get(piece, piece): number for piece, number in vocabulary.items()}
+    elif vocabulary:
+        told["model"]["vocab"] = [[renamed.get(piece, piece), score] for piece, score in vocabulary]
+    if told["model"].get("unk_token") in renamed:
+        told["model"]["unk_token"] = renamed[told["model"]["unk_token"]]
+    told.update(padding=None, truncation=None, post_processor=None)
+    return json.dumps(told)
 
 
 class _Tekken:
