@@ -158,6 +158,16 @@ def test_parts_that_do_not_fit_are_told(ichigo: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_an_encoder_given_as_the_language_model_is_told(tmp_path: Path) -> None:
+    apart = taken_apart(tiny_speechgpt(tmp_path / "made"), tmp_path / "apart")
+    parts = ("--quantizer", apart / "tiny_L2_km64.npy", "--encoder", apart / "encoder")
+    result = convert(apart / "encoder", "--to", tmp_path / "new", *parts)
+    said = " ".join(result.output.split())
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    assert re.search(r"The tokenizer in \S+ cannot be loaded.* holds tokenizer\.json", said)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_folder_that_cannot_be_written_is_told(ichigo: Path, tmp_path: Path) -> None:
     if os.geteuid() == 0:
         (tmp_path / "file").write_text("")

@@ -64,9 +64,12 @@ class TextLM(Family):
 
         try:
             words = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:  # TypeError: it lacks its vocabulary
             first = next(iter(str(error).splitlines()), repr(error))
-            raise ModelBrokenError(f"The tokenizer in {folder} cannot be loaded: {first}") from error
+            raise ModelBrokenError(
+                f"The tokenizer in {folder} cannot be loaded: {first.rstrip('.')}.",
+                hint="The folder of a language model holds tokenizer.json, or the files it is made of.",
+            ) from error
         if self.needs_template and not words.chat_template:
             raise ModelBrokenError(
                 f"The tokenizer in {folder} has no chat template.",
