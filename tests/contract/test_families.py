@@ -126,6 +126,15 @@ def test_a_folder_without_weights_is_an_error(folder: Path, order: hark.Audio, t
         listener.transcribe(order)
 
 
+def test_weights_that_broke_off_are_an_error(folder: Path, order: hark.Audio, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (weights,) = copy.glob("model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with hark.load(str(copy)) as loaded, pytest.raises(ModelBrokenError, match=r"\bcopy\b") as caught:
+        loaded.transcribe(order, **honoured(loaded, max_new_tokens=1))
+    assert "download" in caught.value.hint
+
+
 def test_a_question_too_long_for_the_model_is_refused(listener: hark.Listener) -> None:
     chats(listener)
     most = listener.can.max_seconds

@@ -105,7 +105,10 @@ def _has_weights(folder: Path) -> None:
     for index in folder.glob("*.index.json"):
         named = set((read_json(index).get("weight_map") or {}).values())
         if lacking := sorted(part for part in named if not (folder / part).is_file()):
-            raise ModelBrokenError(f"{folder} lacks {lacking[0]}, one of {len(named)} files of weights.")
+            raise ModelBrokenError(
+                f"{folder} lacks {lacking[0]}, one of {len(named)} files of weights.",
+                hint="Copy or download the model again.",
+            )
 
 
 def _place(name: str, folder: Path) -> Path:

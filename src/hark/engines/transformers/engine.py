@@ -259,7 +259,7 @@ class Transformers(Engine):
         from hark.engines.transformers.generation import quiet
         from hark.engines.transformers.placing import placed, placement
 
-        with quiet():
+        with quiet(), _reading(self.folder):
             loaded = self.family.load(self.folder, **placement(self.loading))
             placed(loaded.model, self.loading)
         return loaded
@@ -277,7 +277,35 @@ def _failing(name: str) -> Iterator[None]:
     except HarkError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError, KeyError, OSError) as error:
-        raise ModelError(f"{name} failed: {str(error).splitlines()[0] if str(error) else error!r}.") from error
+        told = str(error).splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
+        raise ModelError(
+            f"{name} failed: {told}.",
+            hint="Try less audio at once, --device cpu or --dtype float32; hark doctor --model plays it a known clip.",
+        ) from error
+
+
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Tell what libraries raise at a file that is missing, broke off, or is none of theirs.
+
+    Raises:
+        ModelBrokenError: the folder cannot be read.
+    """
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
+
+    broken = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, ImportError)
+    try:
+        yield
+    except HarkError:
+        raise
+    except (*broken, SafetensorError, UnpicklingError) as error:
+        told = str(error).splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
+        raise ModelBrokenError(
+            f"The model in {folder} cannot be loaded: {told}.",
+            hint="A file may be missing or incomplete: copy or download it again.",
+        ) from error
 
 
 class _Heard:
@@ -321,7 +349,9 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelBrokenError(f"{folder / 'config.json'} cannot be read: {error}.") from error
+        raise ModelBrokenError(
+            f"{folder / 'config.json'} cannot be read: {str(error).rstrip('.')}.", hint="Copy or download it again."
+        ) from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise ModelBrokenError(
             f"{folder} holds neither model.bin nor a model_type in its config.json.", hint="Copy or download it again."
