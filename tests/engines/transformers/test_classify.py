@@ -17,7 +17,7 @@ from hark.errors import ModelBrokenError, OptionError, UnsupportedError
 from tiny.classify import LABELS, tiny_classifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 transformers = pytest.importorskip("transformers")
@@ -27,12 +27,6 @@ RATE = 16000
 @pytest.fixture(scope="module", params=CLASSIFIERS)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_classifier(tmp_path_factory.mktemp("classify") / request.param, request.param)
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from hark.errors import UnsupportedError
 from tiny.flamingo import TEMPLATE, tiny_audioflamingo3, tiny_musicflamingo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,12 +26,6 @@ GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made: Path = request.param(tmp_path_factory.mktemp("flamingo") / "tiny")
     return made
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
 
 
 def noise(seconds: float) -> NDArray[np.float32]:

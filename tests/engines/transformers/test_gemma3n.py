@@ -16,7 +16,6 @@ from hark.errors import ModelBrokenError, UnsupportedError
 from tiny.gemma3n import tiny_gemma3n, without_timm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,17 +23,7 @@ if TYPE_CHECKING:
 transformers = pytest.importorskip("transformers")
 RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_gemma3n(tmp_path_factory.mktemp("gemma3n") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "gemma3n"
 
 
 def noise(seconds: float) -> NDArray[np.float32]:

@@ -15,7 +15,6 @@ from tiny.granite_speech import tiny_granite_speech
 from tiny.phi4_multimodal import ALPHA, RANK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,17 +22,7 @@ if TYPE_CHECKING:
 transformers = pytest.importorskip("transformers")
 RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_granite_speech(tmp_path_factory.mktemp("granite") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "granite_speech"
 
 
 def noise(seconds: float) -> NDArray[np.float32]:

@@ -13,7 +13,6 @@ from hark.errors import ModelBrokenError
 from tiny.phi4_multimodal import ALPHA, RANK, tiny_phi4_multimodal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -21,17 +20,7 @@ if TYPE_CHECKING:
 transformers = pytest.importorskip("transformers")
 RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_phi4_multimodal(tmp_path_factory.mktemp("phi4") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "phi4_multimodal"
 
 
 def noise(seconds: float) -> NDArray[np.float32]:

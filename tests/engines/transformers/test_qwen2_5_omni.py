@@ -12,7 +12,6 @@ from hark.errors import UnsupportedError
 from tiny.qwen2_5_omni import tiny_qwen2_5_omni, tiny_qwen2_5_omni_thinker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -20,17 +19,7 @@ if TYPE_CHECKING:
 transformers = pytest.importorskip("transformers")
 RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_qwen2_5_omni_thinker(tmp_path_factory.mktemp("omni") / "thinker")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "qwen2_5_omni_thinker"
 
 
 def noise(seconds: float) -> NDArray[np.float32]:

@@ -14,7 +14,6 @@ from hark.errors import OptionError, UnsupportedError
 from tiny.qwen2_audio import tiny_qwen2_audio, tiny_qwen2_audio_base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,17 +22,7 @@ transformers = pytest.importorskip("transformers")
 RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
 CLIP = "<|audio_bos|><|AUDIO|><|audio_eos|>"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_qwen2_audio_base(tmp_path_factory.mktemp("qwen2_audio") / "base")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "qwen2_audio_base"
 
 
 def by_the_card(folder: Path, samples: NDArray[Any], prompt: str) -> str:

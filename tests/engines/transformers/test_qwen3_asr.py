@@ -13,10 +13,8 @@ from hark.engines.engine import Options
 from hark.engines.transformers.engine import Transformers
 from hark.engines.transformers.families.qwen3_asr import LANGUAGES, Qwen3ASR
 from hark.errors import UnsupportedError
-from tiny.qwen3_asr import tiny_qwen3_asr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
@@ -27,17 +25,7 @@ if TYPE_CHECKING:
 transformers = pytest.importorskip("transformers")
 RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 16}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_qwen3_asr(tmp_path_factory.mktemp("qwen3_asr") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "qwen3_asr"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from hark.errors import ModelBrokenError, UnsupportedError
 from tiny.families import make
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 transformers = pytest.importorskip("transformers")
@@ -26,12 +25,6 @@ CLASSES = {"seamless_m4t": "SeamlessM4TForSpeechToText", "seamless_m4t_v2": "Sea
 @pytest.fixture(scope="module", params=CLASSES)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(request.param, tmp_path_factory.mktemp("seamless") / request.param)
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
 
 
 def test_languages_are_those_of_the_generation_config(listener: hark.Listener) -> None:

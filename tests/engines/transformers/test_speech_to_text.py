@@ -10,7 +10,7 @@ import pytest
 import hark
 from hark.audio.windows import windows
 from hark.errors import UnsupportedError
-from tiny.speech_to_text import tiny_speech_to_text, tiny_translator
+from tiny.speech_to_text import tiny_translator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 transformers = pytest.importorskip("transformers")
 RATE = 16000
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_speech_to_text(tmp_path_factory.mktemp("s2t") / "tiny")
+FAMILY = "speech_to_text"
 
 
 @pytest.fixture(scope="module")

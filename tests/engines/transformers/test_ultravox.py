@@ -14,7 +14,6 @@ from hark.engines.transformers.families.ultravox import Ultravox
 from tiny.ultravox import TEXT, tiny_ultravox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -22,17 +21,7 @@ if TYPE_CHECKING:
 transformers = pytest.importorskip("transformers")
 RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 12}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_ultravox(tmp_path_factory.mktemp("ultravox") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "ultravox"
 
 
 @pytest.fixture(scope="module")

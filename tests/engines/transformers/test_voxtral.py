@@ -12,24 +12,13 @@ from hark.errors import OptionError, UnsupportedError
 from tiny.voxtral import tiny_voxtral
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("mistral_common")
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 16}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_voxtral(tmp_path_factory.mktemp("voxtral") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "voxtral"
 
 
 @pytest.fixture(scope="module")

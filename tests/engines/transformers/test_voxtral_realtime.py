@@ -10,10 +10,8 @@ import pytest
 import hark
 from hark.audio.windows import windows
 from hark.errors import UnsupportedError
-from tiny.voxtral_realtime import tiny_voxtral_realtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
@@ -24,17 +22,7 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("mistral_common")
 pytestmark = pytest.mark.filterwarnings("ignore:Using the model-agnostic default")  # the documented code's
 RATE = 16000
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_voxtral_realtime(tmp_path_factory.mktemp("voxtral_realtime") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
+FAMILY = "voxtral_realtime"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from hark.errors import UnsupportedError
 from tiny.whisper_transformers import tiny_whisper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
@@ -30,12 +29,6 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """With timestamps it hears parts again, and takes back some of what it streamed."""
     made = tmp_path_factory.mktemp("whisper") / "tiny"
     return tiny_whisper(made, timestamps=request.param == "timestamps")
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> Iterator[hark.Listener]:
-    with hark.load(str(folder)) as loaded:
-        yield loaded
 
 
 @pytest.fixture(scope="module")

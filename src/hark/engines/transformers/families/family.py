@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hark.engines.engine import Capabilities
 from hark.engines.transformers.grammar import Grammars
 from hark.errors import ModelBrokenError, OptionError, UnsupportedError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hark.answers.answer import Notice
     from hark.answers.transcript import Segment
     from hark.conversation.conversation import Conversation
-    from hark.engines.engine import Capabilities, Options
+    from hark.engines.engine import Options
 
 RATE = 16000
 GENERATION = frozenset(
@@ -28,6 +29,16 @@ GENERATION = frozenset(
 TRANSCRIBING = GENERATION - {"schema"}  # those of models that write down, and are asked nothing
 FILLS_UP = 1.0  # `pause_seconds` of families that take as long for a word as for 30 s: fewer, longer stretches
 STRETCHED = frozenset({"linear", "dynamic", "yarn"})  # rotary embeddings whose config names the length before it
+CHATS = Capabilities(  # of most language models that hear; each says how long
+    free_prompt=True,
+    options=GENERATION,
+    system_prompt=True,
+    several_clips=True,
+    several_turns=True,
+    timestamps="segment",
+    batch_exact=True,
+    streams=True,
+)
 TRAINING_ONLY = frozenset({"masked_spec_embed"})  # weights that published checkpoints lack, and hearing does not use
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import FILLS_UP, GENERATION, RATE, ChatAudioLM, Inputs, Loaded
+from hark.engines.transformers.families.family import CHATS, FILLS_UP, RATE, ChatAudioLM, Inputs, Loaded
 from hark.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hark.conversation.conversation import Conversation
-    from hark.engines.engine import Options
+    from hark.engines.engine import Capabilities, Options
 
 WINDOW = 30  # seconds
 # The published chat template puts one <sound> before a message's text, however many clips it has.
@@ -38,17 +38,7 @@ class AudioFlamingo3(ChatAudioLM):
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question, several clips and turns; the limit is the one that its processor would cut at."""
         del config
-        return Capabilities(
-            free_prompt=True,
-            options=GENERATION,
-            system_prompt=True,
-            several_clips=True,
-            several_turns=True,
-            max_seconds=float(_limit(folder, self.most_seconds) // WINDOW * WINDOW),
-            timestamps="segment",
-            batch_exact=True,
-            streams=True,
-        )
+        return replace(CHATS, max_seconds=float(_limit(folder, self.most_seconds) // WINDOW * WINDOW))
 
     def processor(self, folder: Path) -> Any:
         """Lift the processor's own rule of one clip a conversation, and let its template place each clip."""

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.answers.answer import Notice
-from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import FILLS_UP, GENERATION, ChatAudioLM, Inputs, Loaded
+from hark.engines.transformers.families.family import CHATS, FILLS_UP, ChatAudioLM, Inputs, Loaded
 from hark.engines.transformers.families.template import has_chat_template
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hark.conversation.conversation import Conversation
-    from hark.engines.engine import Options
+    from hark.engines.engine import Capabilities, Options
 
 MOST_SECONDS = 30.0  # its extractor cuts at 480 000 samples without a word
 FOLDED = Notice("method", "This model has no system role; the system prompt was put before the first question.")
@@ -41,17 +40,7 @@ class Gemma3n(ChatAudioLM):
         """Any question; system prompts and several turns only of an instructed model, through its template."""
         del config
         chats = has_chat_template(folder)
-        return Capabilities(
-            free_prompt=True,
-            options=GENERATION,
-            system_prompt=chats,
-            several_clips=True,
-            several_turns=chats,
-            max_seconds=MOST_SECONDS,
-            timestamps="segment",
-            batch_exact=False,
-            streams=True,
-        )
+        return replace(CHATS, system_prompt=chats, several_turns=chats, max_seconds=MOST_SECONDS, batch_exact=False)
 
     def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
         """Its template puts the system prompt before the first question, and so the person is told."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, ChatAudioLM
+from hark.engines.transformers.families.family import CHATS, ChatAudioLM
 from hark.engines.transformers.families.lora import merge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from hark.engines.engine import Capabilities
 
 TOKENS_PER_SECOND = 10
 ROOM = 2048  # tokens kept free for text
@@ -28,17 +30,7 @@ class GraniteSpeech(ChatAudioLM):
         """Any question, several clips and turns; the limit is the room for tokens."""
         del folder
         positions = (config.get("text_config") or {}).get("max_position_embeddings", 131072)
-        return Capabilities(
-            free_prompt=True,
-            options=GENERATION,
-            system_prompt=True,
-            several_clips=True,
-            several_turns=True,
-            max_seconds=max(30.0, float((positions - ROOM) // TOKENS_PER_SECOND)),
-            timestamps="segment",
-            batch_exact=False,
-            streams=True,
-        )
+        return replace(CHATS, max_seconds=max(30.0, float((positions - ROOM) // TOKENS_PER_SECOND)), batch_exact=False)
 
     def processor(self, folder: Path) -> Any:
         """Put the processor together: the library's own extractor asks for torchaudio."""

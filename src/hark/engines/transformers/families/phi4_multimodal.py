@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, ChatAudioLM
+from hark.engines.transformers.families.family import CHATS, ChatAudioLM
 from hark.engines.transformers.families.lora import merge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from hark.engines.engine import Capabilities
 
 SPEECH_LORA = "speech-lora"
 MOST_SECONDS = 1800.0  # "30 minutes" for summaries, in the words of the model card
@@ -29,16 +31,10 @@ class Phi4Multimodal(ChatAudioLM):
         """Any question, several clips and turns; clips of a batch change each other's features a little."""
         del folder
         positions = config.get("max_position_embeddings", 131072)
-        return Capabilities(
-            free_prompt=True,
-            options=GENERATION,
-            system_prompt=True,
-            several_clips=True,
-            several_turns=True,
+        return replace(
+            CHATS,
             max_seconds=min(MOST_SECONDS, max(30.0, (positions - ROOM) / TOKENS_PER_SECOND // 30 * 30)),
-            timestamps="segment",
             batch_exact=False,
-            streams=True,
         )
 
     def processor(self, folder: Path) -> Any:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, ChatAudioLM, Loaded
+from hark.engines.transformers.families.family import CHATS, ChatAudioLM, Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from hark.engines.engine import Capabilities
 
 USUAL_SECONDS = 30.0  # of an extractor whose files do not say
 
@@ -27,17 +29,7 @@ class Qwen25Omni(ChatAudioLM):
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question, several clips and turns; the limit is where its extractor would cut without a word."""
         del config
-        return Capabilities(
-            free_prompt=True,
-            options=GENERATION,
-            system_prompt=True,
-            several_clips=True,
-            several_turns=True,
-            max_seconds=_limit(folder),
-            timestamps="segment",
-            batch_exact=True,
-            streams=True,
-        )
+        return replace(CHATS, max_seconds=_limit(folder))
 
     def load(self, folder: Path, **how: Any) -> Loaded:
         """The generation config of a full folder need not say what ends the thinker's text: its tokenizer does."""

@@ -11,10 +11,11 @@ taken for a chat model. The base model is asked as on its model card and in the 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hark.engines.engine import Capabilities
 from hark.engines.transformers.families.family import (
+    CHATS,
     FILLS_UP,
     GENERATION,
     RATE,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hark.conversation.conversation import Conversation
-    from hark.engines.engine import Options
+    from hark.engines.engine import Capabilities, Options
 
 CLIP = "<|audio_bos|><|AUDIO|><|audio_eos|>"
 PLAIN = (
@@ -55,17 +56,14 @@ class Qwen2Audio(ChatAudioLM):
         """Any question; of a chat model also several clips and turns, of a base model a transcript in a language."""
         del config
         chats = _chats(folder)
-        return Capabilities(
-            free_prompt=True,
+        return replace(
+            CHATS,
             options=GENERATION if chats else GENERATION | {"language"},
             system_prompt=chats,
             several_clips=chats,
             several_turns=chats,
             max_seconds=30.0,
-            timestamps="segment",
             languages=None if chats else LANGUAGES,
-            batch_exact=True,
-            streams=True,
         )
 
     def processor(self, folder: Path) -> Any:

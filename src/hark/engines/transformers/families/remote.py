@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, ChatAudioLM, Inputs, Loaded, chat_messages
+from hark.engines.transformers.families.family import CHATS, ChatAudioLM, Inputs, Loaded, chat_messages
 from hark.engines.transformers.families.template import has_chat_template, read_json
 from hark.errors import HarkError, ModelBrokenError, ModelError, UnsupportedError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hark.conversation.conversation import Conversation
-    from hark.engines.engine import Options
+    from hark.engines.engine import Capabilities, Options
 
 USUAL_SECONDS = 30.0  # of an extractor whose files do not say how much it hears
 # The classes of transformers that such code can be registered with, those made for writing text first.
@@ -41,14 +41,13 @@ class RemoteCode(ChatAudioLM):
         """One clip a question: how more are given differs too much among such models."""
         del config
         chats = has_chat_template(folder)
-        return Capabilities(
-            free_prompt=True,
-            options=GENERATION,
+        return replace(
+            CHATS,
             system_prompt=chats,
             several_turns=chats,
             max_seconds=_seconds(folder),
-            timestamps="segment",
-            streams=True,
+            several_clips=False,
+            batch_exact=False,
         )
 
     def load(self, folder: Path, **how: Any) -> Loaded:

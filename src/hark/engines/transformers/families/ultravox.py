@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, RATE, ChatAudioLM, Inputs, Loaded
+from hark.engines.transformers.families.family import CHATS, RATE, ChatAudioLM, Inputs, Loaded
 from hark.engines.transformers.native import ultravox_folder
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hark.conversation.conversation import Conversation
-    from hark.engines.engine import Options
+    from hark.engines.engine import Capabilities, Options
 
 TOKENS_PER_SECOND = 188 / 30
 ROOM = 2048  # tokens kept free for text
@@ -41,17 +41,7 @@ class Ultravox(ChatAudioLM):
         """
         text, _ = ultravox_folder.configs(folder, config)
         positions = (text.get("text_config") or text).get("max_position_embeddings", 8192)
-        return Capabilities(
-            free_prompt=True,
-            options=GENERATION,
-            system_prompt=True,
-            several_clips=True,
-            several_turns=True,
-            max_seconds=max(30.0, (positions - ROOM) / TOKENS_PER_SECOND // 30 * 30),
-            timestamps="segment",
-            batch_exact=True,
-            streams=True,
-        )
+        return replace(CHATS, max_seconds=max(30.0, (positions - ROOM) / TOKENS_PER_SECOND // 30 * 30))
 
     def architecture(self) -> Any:
         """The class that loads it, of hark."""

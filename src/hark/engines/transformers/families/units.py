@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.conversation.conversation import Clip, Text
 from hark.engines.engine import Capabilities
-from hark.engines.transformers.families.family import GENERATION, TRANSCRIBING, Inputs, Loaded, Transcriber
+from hark.engines.transformers.families.family import CHATS, TRANSCRIBING, Inputs, Loaded, Transcriber
 from hark.engines.transformers.families.text import (
     ROOM,
     TextLM,
@@ -61,17 +61,12 @@ class UnitLM(TextLM):
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """Any question; the limit on audio is the room in the context."""
-        return Capabilities(
-            free_prompt=True,
-            options=GENERATION,
-            system_prompt=True,
+        return replace(
+            CHATS,
             several_clips=self.several_turns,
             several_turns=self.several_turns,
             max_seconds=longest(config, folder),
-            timestamps="segment",
             languages=self.languages,
-            batch_exact=True,
-            streams=True,
         )
 
     def load(self, folder: Path, **how: Any) -> Loaded:

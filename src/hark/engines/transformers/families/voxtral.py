@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hark.answers.answer import Notice
-from hark.engines.engine import Capabilities
 from hark.engines.transformers.families.family import (
+    CHATS,
     FILLS_UP,
     GENERATION,
     RATE,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hark.conversation.conversation import Conversation
-    from hark.engines.engine import Options
+    from hark.engines.engine import Capabilities, Options
 
 MOST_SECONDS = 2400.0  # "up to 40 minutes for understanding", in the words of the model card
 TOKENS_PER_SECOND = 12.5
@@ -45,17 +46,11 @@ class Voxtral(ChatAudioLM):
         """Any question, several clips and turns, and a transcription request of its own that names the language."""
         del folder
         positions = (config.get("text_config") or {}).get("max_position_embeddings", 131072)
-        return Capabilities(
-            free_prompt=True,
+        return replace(
+            CHATS,
             options=GENERATION | {"language"},
-            system_prompt=True,
-            several_clips=True,
-            several_turns=True,
             max_seconds=min(MOST_SECONDS, max(30.0, (positions - ROOM) / TOKENS_PER_SECOND // 30 * 30)),
-            timestamps="segment",
             languages=LANGUAGES,
-            batch_exact=True,
-            streams=True,
         )
 
     def ask(self, loaded: Loaded, conversation: Conversation, clips: list[NDArray[Any]], options: Options) -> Inputs:
