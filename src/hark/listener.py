@@ -366,12 +366,15 @@ def prepared(
     """
     from dataclasses import replace
 
+    from hark.tasks import WORDLESS
     from hark.tasks.own import find
 
     task = options.task
     if task is None and options.schema is None and not conversation.prompt.strip():
         task = "transcribe"
     options = replace(options, task=task)
+    if task is not None and task not in can.tasks | WORDLESS:
+        find(task)  # whether there is such a task does not depend on the model
     if task is not None and (task not in can.tasks or options.schema is not None) and can.free_prompt:
         wanted = find(task)
         conversation = conversation.with_prompt(wanted.words(options.to))

@@ -165,7 +165,9 @@ class Pass:
         reader = self.reader
         if frames == 0:
             if reader.trouble:
-                raise AudioUnreadableError(f"Nothing in {self.name} could be decoded: {reader.trouble}.", hint=_HINT)
+                raise AudioUnreadableError(
+                    f"Nothing in {self.name} could be decoded: {reader.trouble.rstrip('.')}.", hint=_HINT
+                )
             raise AudioEmptyError(f"{self.name} holds no samples: its length is 0 s.", hint="Record it again.")
         self.counted = frames
         self._notice_cleaned()

@@ -25,10 +25,10 @@ KINDS = {
     "echo": ("hark.engines.echo", "Echo"),
     "faster-whisper": ("hark.engines.faster_whisper", "FasterWhisper"),
     "transformers": ("hark.engines.transformers.engine", "Transformers"),
-    "text": ("hark.engines.transformers.text_model", "TextModel"),
+    "text-model": ("hark.engines.transformers.text_model", "TextModel"),
     "openai": ("hark.engines.openai_server", "OpenAIServer"),
 }
-_WEIGHTED = frozenset({"faster-whisper", "transformers", "text"})
+_WEIGHTED = frozenset({"faster-whisper", "transformers", "text-model"})
 _REMOTE = frozenset({"openai"})
 
 
@@ -185,7 +185,7 @@ def _writer(name: str) -> Model:
         return _of_server(name)
     for path in (Path(os.path.expanduser(name)), settings.current().models / name):
         if os.path.isdir(path):
-            return Model(name, "text", path, _capabilities("text", name, path))
+            return Model(name, "text-model", path, _capabilities("text-model", name, path))
     raise ModelNotFoundError(
         f"There is no text model {name!r} on this machine.",
         hint="Name the folder of a text model of transformers, or openai:NAME@http://host:port/v1.",

@@ -32,6 +32,8 @@ class Task:
         return self.prompt.replace("{language}", language or "en")
 
 
+WORDLESS = frozenset({"classify", "command"})  # an engine has a way of its own for them, or cannot do them
+
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -373,3 +375,22 @@ def test_text_read_as_its_tokens_come_is_the_text_of_all(family: str, tmp_path: 
         reader = _Reader(engine.family, engine.loaded())
         for count in range(1, len(ids) + 1):
             assert reader.read(ids[:count]) == engine.family.read(engine.loaded(), ids[:count])
+
+
+def test_memory_does_not_grow_with_every_new_recording(tmp_path: Path) -> None:
+    code = """
+import sys, numpy as np, hark
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * 4 // 1024
+noise = np.random.default_rng(0)
+with hark.load(sys.argv[1], cache_mb=8) as listener:
+    for turn in range(100):
+        clip = hark.Audio.of(noise.normal(0, 0.1, 16000).astype(np.float32), 16000)
+        listener.ask(clip, "What?", max_new_tokens=2)
+        if turn == 20:
+            before = megabytes()
+print(megabytes() - before)
+"""
+    folder = make("qwen2_audio", tmp_path / "tiny")
+    ran = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) < 40

@@ -10,7 +10,7 @@ import pytest
 
 import hark
 from hark.audio.windows import windows
-from hark.errors import UnsupportedError
+from hark.errors import OptionError, UnsupportedError
 from tiny.whisper_transformers import tiny_whisper
 
 if TYPE_CHECKING:
@@ -110,3 +110,8 @@ def test_a_model_that_knows_english_alone_takes_no_other_language(
             listener.transcribe(order, language="fr")
         with pytest.raises(UnsupportedError, match="translate"):
             listener.translate(order)
+
+
+def test_a_task_that_does_not_exist_is_told_as_that(listener: hark.Listener, order: hark.Audio) -> None:
+    with pytest.raises(OptionError, match="no task 'nope'"):
+        listener.ask(order, task="nope")

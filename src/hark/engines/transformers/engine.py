@@ -267,11 +267,13 @@ class Transformers(Engine):
 
 @contextlib.contextmanager
 def _failing(name: str) -> Iterator[None]:
-    """Tell what libraries raise as an error of hark.
+    """Tell what libraries raise as an error of hark, and give back the memory that the work took.
 
     Raises:
         ModelError: the model failed while it worked.
     """
+    from hark.engines.transformers.memory import give_back
+
     try:
         yield
     except HarkError:
@@ -282,6 +284,8 @@ def _failing(name: str) -> Iterator[None]:
             f"{name} failed: {told}.",
             hint="Try less audio at once, --device cpu or --dtype float32; hark doctor --model plays it a known clip.",
         ) from error
+    finally:
+        give_back()
 
 
 @contextlib.contextmanager
@@ -367,6 +371,7 @@ def _family(folder: Path, config: Mapping[str, Any]) -> Family:
         raise UnsupportedError(
             f"{folder} holds a model of the kind {config['model_type']!r}, which hark does not run.",
             hint=f"It runs {', '.join(sorted(FAMILIES))}; docs/adding-a-family.md shows how to add one. "
-            "A language model that reads units of audio needs its quantizer beside it: docs/unit-models.md.",
+            "A language model that reads text alone can answer from the transcripts of another: --answer-with. One that "
+            "reads units of audio needs its quantizer beside it: docs/unit-models.md.",
         )
     return family
