@@ -371,7 +371,7 @@ def _family(folder: Path, config: Mapping[str, Any]) -> Family:
         raise UnsupportedError(
             f"{folder} holds a model of the kind {config['model_type']!r}, which hark does not run.",
             hint=f"It runs {', '.join(sorted(FAMILIES))}; docs/adding-a-family.md shows how to add one. "
-            "A language model that reads text alone can answer from the transcripts of another: --answer-with. One that "
+            "A language model that reads text can answer from the transcripts of another: --answer-with. One that "
             "reads units of audio needs its quantizer beside it: docs/unit-models.md.",
         )
     return family
