@@ -11,6 +11,7 @@ import pytest
 import hark
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist has a worker on each core; threads of each double the work
 os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub otherwise asks its hub for a file once a day
 
 
