@@ -19,6 +19,7 @@ import numpy as np
 
 from hark.answers.answer import Delta, Notice, Usage
 from hark.audio.speech import RATE, speech
+from hark.engines.builtin.noise import cepstra
 from hark.engines.builtin.pool import Call, Found, Pool
 from hark.engines.builtin.pronouncing import check, pronunciations
 from hark.errors import OptionError, UnsupportedError
@@ -115,11 +116,12 @@ class _Recogniser:
         (folder / "words.dict").write_text(words, encoding="utf-8")
         (folder / "grammar.fsg").write_text(graph, encoding="utf-8")
         files = {"dict": str(folder / "words.dict"), "fsg": str(folder / "grammar.fsg")}
-        self.pool = Pool(settings={**SETTINGS, **files})
+        self.pool = Pool(settings={**SETTINGS, **files, "cepstra": True})
         self.close = weakref.finalize(self, _close, self.pool, folder)
 
     def hear(self, samples: NDArray[np.float32]) -> dict[str, Any]:
-        found = self.pool.run(pcm(samples), Call()) if len(samples) > _SHORTEST else []
+        enough = len(samples) > _SHORTEST
+        found = self.pool.run(cepstra(louder(samples)).astype("<f4").tobytes(), Call()) if enough else []
         return _told([word for word in found if word.text.startswith("w")], self.automaton, self.symbols)
 
 
@@ -137,15 +139,15 @@ def _spoken(samples: NDArray[np.float32]) -> tuple[int, int]:
     return max(0, found[0].start - _PADDING), min(len(samples), found[-1].end + _PADDING)
 
 
-def pcm(samples: NDArray[np.float32]) -> bytes:
+def louder(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     """16-bit samples as pocketsphinx understands them best: a little faster, peak at full scale, over faint noise."""
     import soxr
 
     faster = soxr.resample(samples, 1.0, _FASTER, quality="HQ")
     peak = max(float(np.abs(faster).max()), 1e-6)
     faint = np.random.default_rng(0).standard_normal(len(faster), np.float32) * np.float32(_DITHER)
-    whole: NDArray[np.int16] = (np.clip(faster / peak + faint, -1, 1) * 32000).astype("<i2")
-    return whole.tobytes()
+    whole: NDArray[np.int16] = (np.clip(faster / peak + faint, -1, 1) * 32000).astype(np.int16)
+    return whole
 
 
 def _told(found: list[Found], automaton: Automaton, symbols: tuple[Symbol, ...]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ pocketsphinx holds the interpreter's lock while it works, so only processes use 
 script and imports nothing of hark, so that a worker is ready as soon as its model is read. Its argument, where there is
 one, holds settings of pocketsphinx over the usual ones, as JSON.
 
-A request is 4 bytes, the length in big-endian order, and as many bytes of 16-bit little-endian mono samples at 16 kHz.
+A request is 4 bytes, the length in big-endian order, and as many bytes of 16-bit little-endian mono samples at 16 kHz;
+or, where the settings hold `"cepstra": true`, of the features themselves, 32-bit floats, 13 a frame of 10 ms.
 A reply is 4 bytes, the length, and as many bytes of JSON: a list of words, or an object with `error`.
 """
 
@@ -41,9 +42,11 @@ def main() -> None:
     # Nothing that a library prints may get between the replies.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        decoder = make_decoder(**json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}"))
-        while (samples := receive(requests)) is not None:
-            send(replies, json.dumps(reply(decoder, samples)).encode())
+        settings = json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
+        cepstra = settings.pop("cepstra", False)
+        decoder = make_decoder(**settings)
+        while (window := receive(requests)) is not None:
+            send(replies, json.dumps(reply(decoder, window, cepstra=cepstra)).encode())
     except BrokenPipeError:  # the parent is gone
         os._exit(0)
 
@@ -60,22 +63,22 @@ def make_decoder(**changes: Any) -> Decoder:
     return decoder
 
 
-def reply(decoder: Decoder, samples: bytes) -> list[list[Any]] | dict[str, str]:
+def reply(decoder: Decoder, window: bytes, *, cepstra: bool = False) -> list[list[Any]] | dict[str, str]:
     """The words of a window, or what went wrong."""
     try:
-        return decode(decoder, samples)
+        return decode(decoder, window, cepstra=cepstra)
     except Exception as error:  # noqa: BLE001 - the parent raises it
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def decode(decoder: Decoder, samples: bytes) -> list[list[Any]]:
+def decode(decoder: Decoder, window: bytes, *, cepstra: bool = False) -> list[list[Any]]:
     """Recognise a window; each word as [text, first frame, last frame, acoustic score, LM score, LM order, posterior].
 
     Frames are 10 ms; scores are probabilities as pocketsphinx gives them.
     """
     decoder.start_utt()
     try:
-        decoder.process_raw(samples, no_search=False, full_utt=True)
+        (decoder.process_cep if cepstra else decoder.process_raw)(window, no_search=False, full_utt=True)
     finally:
         decoder.end_utt()
     return [[s.word, s.start_frame, s.end_frame, s.ascore, s.lscore, s.lback, s.prob] for s in decoder.seg() or ()]
