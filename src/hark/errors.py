@@ -16,6 +16,12 @@ HarkError                          hint: what to do about it, http_status
 │   ├── ModelNotFoundError (LookupError)         no such model here
 │   └── ModelBrokenError                   its folder is incomplete or unreadable
 ├── OutputError (OSError)              a result could not be written
+├── RequestError (ValueError)          a request to hark's server that it does not take
+│   ├── NotAllowedError (PermissionError)        no key, or a wrong one
+│   ├── NotServedError (LookupError)             no such model or page here
+│   ├── TooLargeError                            over a limit on bytes, seconds or clips
+│   ├── BusyError                                too many requests; `retry_after` says when to come again
+│   └── DeadlineError (TimeoutError)             it took longer than the server's limit
 ├── SettingsError (ValueError)         the settings file or an environment variable is wrong
 └── MissingExtraError (ImportError)    a feature whose packages are not installed
 ```
@@ -116,6 +122,50 @@ class ModelBrokenError(ModelError):
 
 class OutputError(HarkError, OSError):
     """A result could not be written: no such folder, no permission, a full disk."""
+
+
+class RequestError(HarkError, ValueError):
+    """A request to hark's server that it does not take."""
+
+    http_status = 400
+
+    def __init__(self, message: str, *, hint: str = "", param: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
+
+
+class NotAllowedError(RequestError, PermissionError):
+    """The server wants a key, and there is none, or a wrong one."""
+
+    http_status = 401
+
+
+class NotServedError(RequestError, LookupError):
+    """The server has no such model, or no such page."""
+
+    http_status = 404
+
+
+class TooLargeError(RequestError):
+    """The request is over a limit of the server on bytes, seconds or clips."""
+
+    http_status = 413
+
+
+class BusyError(RequestError):
+    """There are too many requests; `retry_after` are the seconds after which to come again."""
+
+    http_status = 429
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class DeadlineError(RequestError, TimeoutError):
+    """The request took longer than the server allows."""
+
+    http_status = 408
 
 
 class SettingsError(HarkError, ValueError):

@@ -12,14 +12,16 @@ from hark.errors import ConversationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hark.conversation.messages import Opener
+
 _HINT = 'Use {"audio": ..., "text": ...}, {"inputs": {"audio", "text"}, "parameters": {...}} or {"messages": [...]}.'
 
 
-def read_request(request: Mapping[str, Any]) -> tuple[Conversation, dict[str, Any]]:
+def read_request(request: Mapping[str, Any], opened: Opener = Audio.of) -> tuple[Conversation, dict[str, Any]]:
     """Read one request; returns the conversation and its parameters as given.
 
     Accepts `{"audio", "text"}` (audio may be a list), the same under `inputs` with `parameters` beside it, and
-    `{"messages": [...]}` or messages as `inputs`.
+    `{"messages": [...]}` or messages as `inputs`. `opened` makes an Audio of what a request names.
 
     Raises:
         ConversationError: it has another shape, or a key nobody reads.
@@ -37,13 +39,13 @@ def read_request(request: Mapping[str, Any]) -> tuple[Conversation, dict[str, An
     messages = rest.pop("messages", None)
     if messages is not None:
         _nothing_left(rest)
-        return read_messages(messages), parameters
+        return read_messages(messages, opened), parameters
     audio, text = rest.pop("audio", None), rest.pop("text", None)
     _nothing_left(rest)
     if audio is None or audio == [] or not isinstance(text, str | None):
         raise ConversationError("The request has no audio, or its text is no text.", hint=_HINT)
     clips = audio if isinstance(audio, list) else [audio]
-    return Conversation.ask(tuple(Audio.of(clip) for clip in clips), text), parameters
+    return Conversation.ask(tuple(opened(clip) for clip in clips), text), parameters
 
 
 def _key(inputs: Any) -> str:

@@ -1,0 +1,5 @@
+"""The doors: each reads one protocol, asks the service, and writes the answer; none has logic of its own."""
+
+from hark.server.routes import status
+
+ROUTERS = (status.router,)

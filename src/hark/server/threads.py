@@ -1,0 +1,77 @@
+"""The one way from asyncio to the rest of hark: a generator runs in a thread, and stops when nobody wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+
+T = TypeVar("T")
+_AHEAD = 64  # steps that may wait to be taken: a slow client slows its model, and fills no memory
+
+
+async def steps(make: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
+    """Run a generator in a thread of its own and give what it yields.
+
+    When this is closed or cancelled, the generator is closed after the step it is in, and this ends when it has.
+
+    Raises:
+        Exception: whatever the generator raises.
+    """
+    loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Any]()
+    run = _Run(make, lambda item: loop.call_soon_threadsafe(inbox.put_nowait, item))
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run.work,), daemon=True)
+    thread.start()
+    ended = False
+    try:
+        while True:
+            kind, value = await inbox.get()
+            if kind == "step":
+                run.room.release()
+                yield value
+                continue
+            ended = True
+            if kind == "error":
+                raise value
+            return
+    finally:
+        run.stop()
+        while not ended:  # the model is free only when the thread is
+            ended = (await asyncio.shield(inbox.get()))[0] != "step"
+
+
+class _Run:
+    """The generator's side, in its thread."""
+
+    def __init__(self, make: Callable[[], Iterator[Any]], tell: Callable[[tuple[str, Any]], Any]) -> None:
+        self.make, self.tell = make, tell
+        self.room = threading.Semaphore(_AHEAD)
+        self.unwanted = threading.Event()
+
+    def stop(self) -> None:
+        self.unwanted.set()
+        self.room.release()
+
+    def work(self) -> None:
+        last: tuple[str, Any] = ("end", None)
+        try:
+            with contextlib.closing(self.make()) as steps:  # type: ignore[type-var]
+                for step in steps:
+                    self.room.acquire()
+                    if self.unwanted.is_set():
+                        break
+                    self.tell(("step", step))
+        except BaseException as error:  # noqa: BLE001 - raised again where the steps are taken
+            last = ("error", error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server is gone
+            self.tell(last)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do something that takes a while and cannot be stopped, apart from the event loop."""
+    return await asyncio.to_thread(work)

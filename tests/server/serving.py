@@ -1,0 +1,48 @@
+"""A server of hark on loopback, in a thread of the test's own process."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from hark.server.app import create_app
+from hark.server.config import Config, Served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hark.server.service import Service
+
+
+@dataclass
+class Running:
+    """A server that answers at `url` (without a slash at its end)."""
+
+    url: str
+    service: Service
+
+
+@contextlib.contextmanager
+def serving(*models: str, **config: Any) -> Iterator[Running]:
+    """Serve models (`NAME` or `NAME=MODEL`; `echo` where none is given) until the block ends."""
+    pairs = [model.partition("=") for model in models or ("echo",)]
+    served = tuple(Served(name=name, model=model or name) for name, _, model in pairs)
+    app = create_app(Config(models=served, port=0, **config))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="on"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    (port,) = {socket.getsockname()[1] for one in server.servers for socket in one.sockets}
+    try:
+        yield Running(f"http://127.0.0.1:{port}", app.state.service)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
