@@ -1,13 +1,14 @@
 # make demo: install hark and ask it about a recording.   make test: install what tests need and pass them.
 VENV ?= .venv
 TESTED ?= .venv-test
+CLIENTS := tests/server/clients
 
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/hark ask examples/standup.flac "Summarize key decisions and list action items with assignees."
 
-test: $(TESTED)/.installed
+test: $(TESTED)/.installed $(CLIENTS)/node_modules/.installed
 	$(TESTED)/bin/python -m pytest -n auto
 
 lint: $(TESTED)/.installed
@@ -20,8 +21,12 @@ $(VENV)/.installed: pyproject.toml scripts/setup.sh
 	@touch $@
 
 $(TESTED)/.installed: pyproject.toml tests/lock.txt scripts/setup.sh
-	bash scripts/setup.sh $(TESTED) -c tests/lock.txt -e '.[music,transformers,dev]'
+	bash scripts/setup.sh $(TESTED) -c tests/lock.txt -e '.[music,serve,transformers,dev]'
 	@touch $@
 
+$(CLIENTS)/node_modules/.installed: $(CLIENTS)/package-lock.json scripts/clients.sh
+	bash scripts/clients.sh $(CLIENTS)
+	@mkdir -p $(@D) && touch $@
+
 clean:
-	rm -rf $(VENV) $(TESTED)
+	rm -rf $(VENV) $(TESTED) $(CLIENTS)/node_modules
