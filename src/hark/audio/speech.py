@@ -24,7 +24,7 @@ RATE = 16000
 FRAME = 512  # samples of one probability: 32 ms
 _CONTEXT = 64  # samples of the frame before that the network sees again
 _BATCH = 64  # frames given at once; always as many, so that results do not depend on how the audio came in
-_LOUD, _FAINT = 0.25, 0.0025  # peaks: what the detector is given at least, and what is too faint to be amplified to it
+LOUD, FAINT = 0.25, 0.0025  # peaks: what the detector is given at least, and what is too faint to be amplified to it
 
 
 class Stretch(NamedTuple):
@@ -99,6 +99,14 @@ class Hysteresis:
             return self._close(self.start, self._quiet)
         return None
 
+    @property
+    def certain(self) -> bool:
+        """Is the open stretch long enough by now to be speech?"""
+        if self.start is None:
+            return False
+        heard = (self._frame if self._quiet is None else self._quiet) - self.start
+        return self._certain or heard >= self._shortest
+
     def cut(self, frame: int) -> None:
         """Let the open stretch go on from a later frame: what lay before has been used."""
         self.start, self._certain = frame, True
@@ -157,8 +165,8 @@ def detect(
     """
     detector, peak = SpeechDetector(), 0.0
     for piece in _pieces(blocks, _BATCH * FRAME):
-        peak = max(0.9 * peak, float(np.abs(piece).max()), _FAINT)
-        found = detector.feed(piece * np.float32(max(1.0, _LOUD / peak)))
+        peak = max(0.9 * peak, float(np.abs(piece).max()), FAINT)
+        found = detector.feed(piece * np.float32(max(1.0, LOUD / peak)))
         yield piece, found if len(piece) % FRAME == 0 else np.concatenate((found, detector.finish()))
 
 
