@@ -14,7 +14,8 @@ HarkError                          hint: what to do about it, http_status
 ├── UnsupportedError (ValueError)      the model cannot do what was asked
 ├── ModelError (RuntimeError)          the model failed
 │   ├── ModelNotFoundError (LookupError)         no such model here
-│   └── ModelBrokenError                   its folder is incomplete or unreadable
+│   ├── ModelBrokenError                   its folder is incomplete or unreadable
+│   └── CutOffError                        a structured answer broke off; `answer` is what there is of it
 ├── OutputError (OSError)              a result could not be written
 ├── RequestError (ValueError)          a request to hark's server that it does not take
 │   ├── NotAllowedError (PermissionError)        no key, or a wrong one
@@ -118,6 +119,14 @@ class ModelNotFoundError(ModelError, LookupError):
 
 class ModelBrokenError(ModelError):
     """A model's folder is incomplete or cannot be read."""
+
+
+class CutOffError(ModelError):
+    """The JSON of a structured answer broke off at a limit of tokens; `answer` is the `Answer` as far as it goes."""
+
+    def __init__(self, message: str, *, hint: str = "", answer: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.answer = answer
 
 
 class OutputError(HarkError, OSError):

@@ -121,7 +121,8 @@ class Listener:
         last step holds its value as `data`.
 
         Raises:
-            ModelError: the JSON broke off at a limit of tokens, or does not fit the schema.
+            CutOffError: the JSON broke off at a limit of tokens.
+            ModelError: it does not fit the schema.
         """
         asked, told = prepared(self.engine.name, self.can, conversation, Options.of(**options))
         how = way(long, self.engine)

@@ -19,7 +19,7 @@ from hark.answers.answer import Answer, Delta, Notice
 from hark.answers.narrow import closed, strict
 from hark.answers.schema import Schema
 from hark.engines.echo_json import fitting
-from hark.errors import ModelError, OptionError
+from hark.errors import CutOffError, ModelError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,9 +182,11 @@ def test_an_answer_that_does_not_fit_is_an_error_that_shows_it(text: str, why: s
 
 @pytest.mark.parametrize("text", ['{"mood": "go', '{"mood": "good", "people": 2, "duties": [', "", "{"])
 def test_json_that_broke_off_is_an_error_that_names_the_limit(text: str) -> None:
-    with pytest.raises(ModelError, match="broke off at the limit of 5 tokens") as error:
+    with pytest.raises(CutOffError, match="broke off at the limit of 5 tokens") as error:
         answer(Schema.of(Meeting), text, LIMIT, limit=5)
     assert "max_new_tokens" in error.value.hint
+    assert isinstance(error.value.answer, Answer)
+    assert (error.value.answer.text, error.value.answer.notices) == (text, (LIMIT,))
     with pytest.raises(ModelError, match="the model's own limit"):
         answer(Schema.of(Meeting), text, LIMIT)
 

@@ -205,7 +205,7 @@ def test_what_was_measured_has_its_section() -> None:
 
 def test_limits_become_notices() -> None:
     answer = reply(route("Give me the action items as a table"), [("a.wav", meeting("club"))])
-    assert [notice.kind for notice in answer.notices] == ["limit"]
+    assert [notice.kind for notice in answer.notices] == ["partly"]
 
 
 def test_and_then_goes_on_after_the_answer() -> None:

@@ -19,6 +19,7 @@ NoticeKind = Literal[
     "unsure",  # the model does not trust its own recognition
     "untimed",  # words that no time was found for
     "limit",  # text broke off at a limit
+    "partly",  # part of what was asked for cannot be done
     "model",  # a larger model would do better
 ]
 

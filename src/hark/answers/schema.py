@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hark.answers.answer import Answer, Delta
-from hark.errors import ModelError, OptionError
+from hark.errors import CutOffError, ModelError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,35 +69,38 @@ class Schema:
         JSON is whole all the same, or this raises.
 
         Raises:
-            ModelError: when the steps are over: the JSON broke off, is none, or does not fit.
+            CutOffError: when the steps are over: the JSON broke off.
+            ModelError: it is none, or does not fit.
         """
-        text, cut = [], False
+        steps: list[Delta] = []
         with contextlib.closing(deltas):  # type: ignore[type-var]
             for delta in deltas:
-                text.append(delta.text)
-                kept = tuple(notice for notice in delta.notices if notice.kind != "limit")
-                cut = cut or len(kept) < len(delta.notices)
-                yield replace(delta, notices=kept)
-        yield Delta(data=self._value("".join(text), name, cut=cut, limit=limit))
+                steps.append(delta)
+                yield replace(delta, notices=tuple(one for one in delta.notices if one.kind != "limit"))
+        yield Delta(data=self._value(Answer.of(steps), name, limit))
 
     def checked_answer(self, answer: Answer, name: str, limit: int | None) -> Answer:
         """Like `checked`, for an answer that is complete.
 
         Raises:
-            ModelError: the JSON broke off, is none, or does not fit.
+            CutOffError: the JSON broke off.
+            ModelError: it is none, or does not fit.
         """
         step = Delta(answer.text, answer.evidence, answer.notices, usage=answer.usage, language=answer.language)
         return Answer.of(self.checked((one for one in (step,)), name, limit))
 
-    def _value(self, text: str, name: str, *, cut: bool, limit: int | None) -> Any:
+    def _value(self, answer: Answer, name: str, limit: int | None) -> Any:
+        text, cut = answer.text, any(notice.kind == "limit" for notice in answer.notices)
         try:
             plain = _parsed(text)
         except ValueError as error:
             if cut:
-                raise _broke_off(name, limit) from None
+                raise _broke_off(name, limit, answer) from None
             raise ModelError(f"{name} answered with something that is not JSON: {error}.", hint=_wrote(text)) from None
         if cut and isinstance(plain, int | float) and not isinstance(plain, bool):
-            raise _broke_off(name, limit)  # a number has no end of its own: one that lacks digits still reads as one
+            raise _broke_off(
+                name, limit, answer
+            )  # a number has no end of its own: one that lacks digits still reads as one
         if misfit := self._misfit(plain):
             raise ModelError(f"The JSON of {name} does not fit the schema: {misfit}.", hint=_wrote(text))
         return plain if self.kind is None else self._made(text, name)
@@ -125,11 +128,12 @@ class Schema:
             ) from error
 
 
-def _broke_off(name: str, limit: int | None) -> ModelError:
+def _broke_off(name: str, limit: int | None, answer: Answer) -> CutOffError:
     at = f"the limit of {limit} tokens" if limit else "the model's own limit of tokens"
-    return ModelError(
+    return CutOffError(
         f"The JSON of {name} broke off at {at}.",
         hint="Raise max_new_tokens, or bound the schema with maxLength and maxItems.",
+        answer=answer,
     )
 
 

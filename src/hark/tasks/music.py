@@ -243,7 +243,7 @@ def _measured(listener: Listener, clip: Audio, options: dict[str, Any]) -> Music
     known: dict[str, Any] = answer.data["music"][0]
     key, mode = known["key"].split() if known.get("key") else (None, None)
     close = known.get("key_strength", 0.0) - known.get("other_key_strength", 0.0) < 0.1
-    limits = tuple(Notice("limit", text) for text in known.get("notices", ()))
+    limits = tuple(Notice("partly", text) for text in known.get("notices", ()))
     copied: dict[str, Any] = {
         name: known.get(name) for name in ("tempo", "meter", "loudness_lufs", "loudness_dbfs", "tuning_cents")
     }

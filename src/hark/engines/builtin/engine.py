@@ -78,7 +78,7 @@ class Builtin(Engine):
             yield Delta(NOTHING_ASKED)
             return
         method = (_METHOD,) if set(request.jobs) - _MEASURED else ()
-        limits = tuple(Notice("limit", limit) for limit in request.limits)
+        limits = tuple(Notice("partly", limit) for limit in request.limits)
         yield Delta(notices=(*method, *([_NO_SYSTEM] if conversation.system else []), *limits))
         if request.jobs == ("transcribe",) and not request.times:
             yield from self._transcribe(_asked(conversation, every=request.every), options)

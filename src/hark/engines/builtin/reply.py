@@ -106,7 +106,7 @@ def _evidence(section: Section) -> tuple[Segment, ...]:
 
 
 def _limits(request: Request) -> tuple[Notice, ...]:
-    return tuple(Notice("limit", text) for text in request.limits)
+    return tuple(Notice("partly", text) for text in request.limits)
 
 
 def _silence(heard: Recordings) -> tuple[Notice, ...]:
