@@ -15,7 +15,7 @@ import httpx2
 
 from hark import settings
 from hark.audio.addresses import disguised, shown
-from hark.audio.guard import Guard, Pinned, Resolver, resolve
+from hark.audio.guard import Guard, Pinned, Resolver, Rules, resolve
 from hark.errors import FetchError, FetchRefusedError
 
 if TYPE_CHECKING:
@@ -49,13 +49,19 @@ class Fetched:
 
 
 def fetch(
-    url: str, target: BinaryIO, *, resolver: Resolver = resolve, network: httpcore2.NetworkBackend | None = None
+    url: str,
+    target: BinaryIO,
+    *,
+    rules: Rules | None = None,
+    resolver: Resolver = resolve,
+    network: httpcore2.NetworkBackend | None = None,
 ) -> Fetched:
     """Download a URL (http or https) into an open file, within the limits of the settings.
 
     Args:
         url: where it is; credentials in it are refused.
         target: what the bytes are written to.
+        rules: what holds beside the settings.
         resolver: how names are looked up; every answer is checked before a connection is made.
         network: how connections are made.
 
@@ -63,24 +69,28 @@ def fetch(
         FetchRefusedError: fetching is off, or the address (or one it leads on to) may not be fetched.
         FetchError: there is no answer, an answer other than 200, or one that is too large or too slow.
     """
-    limits = settings.current()
+    limits, rules = settings.current(), rules or Rules()
     if not limits.fetch:
         raise FetchRefusedError("Fetching of addresses is turned off.", hint="Set fetch = true (HARK_FETCH=1).")
-    deadline = time.monotonic() + limits.fetch_seconds
-    guard = Guard(limits.fetch_private, deadline, resolver, network or httpcore2.SyncBackend())
+    seconds, max_bytes = _least(limits.fetch_seconds, rules.seconds), _least(limits.fetch_max_bytes, rules.max_bytes)
+    guard = Guard(limits.fetch_private, time.monotonic() + seconds, resolver, network, rules)
     try:
-        return _follow(url, target, guard, limits.fetch_max_bytes)
+        return _follow(url, target, guard, int(max_bytes))
     except (httpx2.TimeoutException, httpcore2.TimeoutException) as error:
         if guard.left() > 0:
             raise FetchError(f"{shown(url)} does not answer.", hint="Check the address, or try again later.") from error
         raise FetchError(
-            f"{shown(url)} did not come within {limits.fetch_seconds:g} s.",
+            f"{shown(url)} did not come within {seconds:g} s.",
             hint="Raise fetch_seconds in the settings (HARK_FETCH_SECONDS), or download it first.",
         ) from error
     except _FAILURES as error:
         raise FetchError(
             f"{shown(url)} cannot be fetched: the connection failed.", hint="Check the address."
         ) from error
+
+
+def _least(setting: float, rule: float | None) -> float:
+    return setting if rule is None else min(setting, rule)
 
 
 def _follow(url: str, target: BinaryIO, guard: Guard, max_bytes: int) -> Fetched:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore2
 import httpx2
 
 from hark.audio.addresses import closed_name, disguised, is_plain, is_public, shown
+from hark.audio.hosts import Hosts, host_name, shortest
 from hark.errors import FetchError, FetchRefusedError
 
 _CONNECT_SECONDS = 10.0
+_GLANCE_SECONDS = 0.2  # how often a wait looks whether somebody still wants the bytes
 _PORTS = {"http": 80, "https": 443}
 _HINT = "A server of your own is allowed by naming it: the setting fetch_private (HARK_FETCH_PRIVATE=host:port)."
 
@@ -34,26 +37,49 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What holds beside the settings where somebody else than the person at the machine names the address.
+
+    Attributes:
+        hosts: the only ones that are fetched from, redirects included; a private one has to be named here as well as
+            in `fetch_private`, as no `*` stands for it.
+        max_bytes, seconds: no more than these, nor than the settings say.
+        unwanted: asked during a download; when it is true the download ends.
+    """
+
+    hosts: Hosts | None = None
+    max_bytes: int | None = None
+    seconds: float | None = None
+    unwanted: Callable[[], bool] | None = None
+
+
 class Guard(httpcore2.NetworkBackend):
     """Lets requests through to addresses that may be fetched, until a deadline."""
 
     def __init__(
-        self, private: Iterable[str], deadline: float, resolver: Resolver, network: httpcore2.NetworkBackend
+        self,
+        private: Iterable[str],
+        deadline: float,
+        resolver: Resolver = resolve,
+        network: httpcore2.NetworkBackend | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self._private = frozenset(entry.lower() for entry in private)
-        self._deadline, self._resolver, self._network = deadline, resolver, network
+        self._deadline, self._resolver, self._network = deadline, resolver, network or httpcore2.SyncBackend()
+        self._rules = rules or Rules()
 
     def left(self) -> float:
         """Seconds until the deadline."""
         return self._deadline - time.monotonic()
 
     def check_time(self) -> None:
-        """End a download that takes too long in all, however steadily it drips.
+        """End a download that takes too long in all, however steadily it drips, or that nobody wants any more.
 
         Raises:
-            httpcore2.ReadTimeout: the deadline has passed.
+            httpcore2.ReadTimeout: the deadline has passed, or it is unwanted.
         """
-        if self.left() <= 0:
+        if self.left() <= 0 or (self._rules.unwanted is not None and self._rules.unwanted()):
             raise httpcore2.ReadTimeout("deadline")
 
     def check_url(self, url: str) -> None:
@@ -73,10 +99,13 @@ class Guard(httpcore2.NetworkBackend):
             raise _refused(url, f"is of the kind {parsed.scheme or '(none)'!r}", "Use http:// or https://.")
         if parsed.userinfo:
             raise _refused(url, "holds a user name or password", "Download it yourself, and give the file.")
-        host, port = _host(parsed), _PORTS[parsed.scheme] if parsed.port is None else parsed.port
+        host, port = host_name(parsed), _PORTS[parsed.scheme] if parsed.port is None else parsed.port
+        allowed = self._rules.hosts
+        if allowed is not None and not allowed.covers(host, port):
+            raise _refused(url, "names a host that is not allowed here", "Send the audio itself.")
         if self._named(host, port):
             return
-        if port not in _PORTS.values():
+        if port not in _PORTS.values() and not (allowed is not None and allowed.opens(host, port)):
             raise _refused(url, f"names the port {port}", f"Only 80 and 443 are fetched from. {_HINT}")
         why = closed_name(host)
         if why:
@@ -91,7 +120,7 @@ class Guard(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         """Connect to one of the host's addresses, after all of them were checked."""
-        addresses = self._checked(host.strip("[]").lower(), port)
+        addresses = self._checked(shortest(host), port)
         failure: Exception = httpcore2.ConnectError("no address")
         for address in addresses:
             self.check_time()
@@ -122,6 +151,8 @@ class Guard(httpcore2.NetworkBackend):
         return addresses
 
     def _named(self, host: str, port: int) -> bool:
+        if self._rules.hosts is not None and not self._rules.hosts.names(host, port):
+            return False
         bracketed = f"[{host}]" if ":" in host else host
         return bool(self._private & {host, bracketed, f"{bracketed}:{port}"})
 
@@ -138,7 +169,14 @@ class _Timed(httpcore2.NetworkStream):
         return left if timeout is None else min(timeout, left)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._wait(timeout))
+        until = time.monotonic() + self._wait(timeout)
+        while True:
+            wait = min(_GLANCE_SECONDS, self._wait(until - time.monotonic()))
+            try:
+                return self._stream.read(max_bytes, max(wait, 0.001))
+            except httpcore2.ReadTimeout:
+                if time.monotonic() >= until:
+                    raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._wait(timeout))
@@ -191,10 +229,6 @@ class _Body(httpx2.SyncByteStream):
 
     def close(self) -> None:
         self._answer.close()
-
-
-def _host(url: httpx2.URL) -> str:
-    return url.raw_host.decode("ascii").strip("[]").lower()
 
 
 def _refused(url: str, why: str, hint: str) -> FetchRefusedError:

@@ -21,6 +21,8 @@ from hark.audio.addresses import shown
 from hark.errors import AudioEmptyError, AudioError, AudioNotFoundError, AudioTooLargeError, AudioUnreadableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hark.audio.readers import Reader
 
 _IN_MEMORY = 8 * 2**20
@@ -86,26 +88,35 @@ class BytesSource(FileSource):
 
 
 class UrlSource(FileSource):
-    """A URL, fetched once, when it is first heard."""
+    """A URL, fetched once, when it is first heard; `fetching` writes what is there into a file."""
 
-    def __init__(self, url: str, name: str | None = None) -> None:
-        self.url = url
+    def __init__(
+        self, url: str, name: str | None = None, fetching: Callable[[str, BinaryIO], object] | None = None
+    ) -> None:
+        self.url, self._fetching = url, fetching
         self.name = name or shown(url)
         self._lock = threading.Lock()
         self._fetched = False
 
     def open(self) -> BinaryIO:
         """Open the bytes for reading, fetching them first if that was not done yet."""
-        from hark.audio.fetch import fetch
-
         with self._lock:
             if not self._fetched:
-                path = _temporary(self, self.name)
-                with path.open("wb", buffering=0) as out:  # a full disk is found by the write, not by the close
-                    fetch(self.url, out)
-                _check_some(path.stat().st_size, self.name)
-                self.path, self._fetched = path, True
+                self.path, self._fetched = self._fetch(), True
         return super().open()
+
+    def _fetch(self) -> Path:
+        from hark.audio.fetch import fetch
+
+        path = _temporary(self, self.name)
+        try:
+            with path.open("wb", buffering=0) as out:  # a full disk is found by the write, not by the close
+                (self._fetching or fetch)(self.url, out)
+            _check_some(path.stat().st_size, self.name)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
 
 
 def source_of(given: Any, rate: int | None, name: str | None) -> Any:
@@ -114,6 +125,8 @@ def source_of(given: Any, rate: int | None, name: str | None) -> Any:
     Raises:
         AudioError: it is nothing that can be heard.
     """
+    if isinstance(given, FileSource):
+        return given
     if isinstance(given, Mapping):
         return _from_mapping(given, rate, name)
     if hasattr(given, "get_all_samples"):  # torchcodec's AudioDecoder, as `datasets` gives it

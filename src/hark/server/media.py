@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hark.audio.audio import Audio
 from hark.errors import RequestError, TooLargeError
+from hark.server.urls import Urls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ class Media:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.urls = Urls(config)
 
     def upload(self, file: BinaryIO | bytes, name: str) -> Audio:
         """The audio in an uploaded file."""
@@ -41,6 +43,8 @@ class Media:
             raise RequestError("Audio in JSON is text.", hint=_TAKEN)
         if given.startswith("data:"):
             return Audio.of(given, name=name)
+        if given[:8].lower().startswith(("http://", "https://")):
+            return Audio.of(self.urls.source(given, name))
         try:
             return Audio.of(base64.b64decode("".join(given.split()), validate=True), name=name or "audio")
         except ValueError:

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
 T = TypeVar("T")
+_unwanted: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("unwanted", default=None)
+_POOL = ThreadPoolExecutor(256, thread_name_prefix="hark")  # many only wait: for a process, or an address far away
 _AHEAD = 64  # steps that may wait to be taken: a slow client slows its model, and fills no memory
 
 
@@ -73,5 +76,17 @@ class _Run:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do something that takes a while and cannot be stopped, apart from the event loop."""
-    return await asyncio.to_thread(work)
+    """Do something that takes a while apart from the event loop; what it does may ask `is_unwanted`, and end."""
+    context, gone = contextvars.copy_context(), threading.Event()
+    context.run(_unwanted.set, gone)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_POOL, context.run, work)
+    except asyncio.CancelledError:
+        gone.set()
+        raise
+
+
+def is_unwanted() -> bool:
+    """Is this thread at something for `in_thread` that nobody waits for any more?"""
+    gone = _unwanted.get()
+    return gone is not None and gone.is_set()
