@@ -5,12 +5,9 @@ The servers are started here, on 127.0.0.1, each allowed by its own host and por
 
 from __future__ import annotations
 
-import gzip
 import io
 import socket
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,91 +16,18 @@ from hark.audio import fetch as fetching
 from hark.audio.audio import Audio
 from hark.audio.fetch import fetch
 from hark.errors import AudioEmptyError, FetchError, FetchRefusedError
+from tiny.website import Server, website
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    hits: list[str]
-    wav: bytes
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.hits.append(self.path)
-        getattr(self, "do_" + self.path.strip("/").split("?")[0])()
-
-    def send(self, body: bytes, status: int = 200, length: int | None = None, **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_good(self) -> None:
-        self.send(self.server.wav, Content_Type="audio/wav")
-
-    def do_none(self) -> None:
-        self.send(b"SECRET of an inner server", 404)
-
-    def do_zip(self) -> None:
-        self.send(gzip.compress(bytes(10_000_000)), Content_Encoding="gzip")
-
-    def do_huge(self) -> None:
-        self.send(b"", length=10**12)
-
-    def do_endless(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.pour(bytes(2**16))
-
-    def do_drip(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.pour(b"x", 0.05)
-
-    def do_driphead(self) -> None:
-        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        self.pour(b"X-A: b\r\n", 0.05)
-
-    def do_short(self) -> None:
-        self.send(b"RIFF", length=5000)
-
-    def do_nothing(self) -> None:
-        self.send(b"")
-
-    def do_inward(self) -> None:
-        self.send(b"", 302, Location="http://127.0.0.1:9/")
-
-    def do_noise(self) -> None:
-        self.wfile.write(b"\0\1\2 no HTTP at all\r\n\r\n")
-
-    def pour(self, data: bytes, pause: float = 0.0) -> None:
-        try:
-            for _ in range(2000):
-                self.wfile.write(data)
-                time.sleep(pause)
-        except OSError:
-            return
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
 @pytest.fixture
 def server(tone: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.hits, running.wav = [], tone.read_bytes()
-        monkeypatch.setenv("HARK_FETCH_PRIVATE", f"127.0.0.1:{running.server_port}")
-        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+    with website(tone.read_bytes()) as running:
+        monkeypatch.setenv("HARK_FETCH_PRIVATE", running.host)
         yield running
-        running.shutdown()
 
 
 @pytest.fixture
