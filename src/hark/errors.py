@@ -19,6 +19,7 @@ HarkError                          hint: what to do about it, http_status
 ├── OutputError (OSError)              a result could not be written
 ├── RequestError (ValueError)          a request to hark's server that it does not take
 │   ├── NotAllowedError (PermissionError)        no key, or a wrong one
+│   ├── ForeignError (PermissionError)           from a web page, or to a name, that was not allowed
 │   ├── NotServedError (LookupError)             no such model or page here
 │   ├── TooLargeError                            over a limit on bytes, seconds or clips
 │   ├── BusyError                                too many requests; `retry_after` says when to come again
@@ -147,6 +148,12 @@ class NotAllowedError(RequestError, PermissionError):
     """The server wants a key, and there is none, or a wrong one."""
 
     http_status = 401
+
+
+class ForeignError(RequestError, PermissionError):
+    """The request comes from a web page, or is to a name, that the server was not told of."""
+
+    http_status = 403
 
 
 class NotServedError(RequestError, LookupError):

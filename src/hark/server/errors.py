@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
 
-from hark.errors import BusyError, HarkError, RequestError
+from hark.errors import BusyError, DeadlineError, HarkError, MissingExtraError, ModelBrokenError, NotServedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.exceptions import HTTPException
     from starlette.requests import HTTPConnection
 
 # Status -> `type` and `code` of OpenAI's errors, and `error_type` of Hugging Face's.
 _KINDS = {
     400: ("invalid_request_error", None, "validation"),
     401: ("invalid_request_error", "invalid_api_key", "unauthorized"),
+    403: ("invalid_request_error", "forbidden", "unauthorized"),
     404: ("invalid_request_error", "not_found", "not_found"),
     405: ("invalid_request_error", "method_not_allowed", "validation"),
     408: ("invalid_request_error", "timeout", "timeout"),
@@ -23,31 +28,54 @@ _KINDS = {
     429: ("requests", "rate_limit_exceeded", "overloaded"),
 }
 _FAILED = ("server_error", None, "generation")
+# Their messages name folders and packages of this machine.
+_PRIVATE = (ModelBrokenError, MissingExtraError)
+_log = logging.getLogger(__name__)
 
 
 def response(connection: HTTPConnection, error: HarkError) -> JSONResponse:
     """The answer to a request that failed, in the shape its client reads."""
+    if error.http_status >= 500:
+        _log.error("%s: %s", type(error).__name__, error)
     headers = {}
     if isinstance(error, BusyError):
         headers = {
             "Retry-After": str(math.ceil(error.retry_after)),
             "Retry-After-Ms": str(int(error.retry_after * 1000)),
         }
+    if isinstance(error, DeadlineError):
+        headers = {"X-Should-Retry": "false"}  # openai's clients would send all of it twice more
     if error.http_status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
     return JSONResponse(body(connection, error), error.http_status, headers)
 
 
+def page(connection: HTTPConnection, error: HTTPException) -> JSONResponse:
+    """The answer where there is no such page, or not for this method."""
+    said = {
+        404: f"There is no page {connection.url.path[:200]} here.",
+        405: f"{connection.scope['method']} is not what this page takes.",
+    }.get(error.status_code, str(error.detail))
+    return JSONResponse(_shaped(connection, said, error.status_code), error.status_code, _plain(error.headers))
+
+
 def body(connection: HTTPConnection, error: HarkError) -> dict[str, Any]:
     """The JSON that says what is wrong."""
-    said = told(error)
-    kind, code, hf = _KINDS.get(error.http_status, _FAILED)
-    if not is_openai(connection):
-        return {"error": said, "error_type": hf}
-    if code == "not_found" and getattr(error, "param", None) == "model":
-        code = "model_not_found"
-    param = error.param if isinstance(error, RequestError) else None
-    return {"error": {"message": said, "type": kind, "param": param, "code": code}}
+    code = "model_not_found" if isinstance(error, NotServedError) and error.param == "model" else None
+    return _shaped(connection, told(error), error.http_status, getattr(error, "param", None), code)
+
+
+def _shaped(
+    connection: HTTPConnection, said: str, status: int, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    kind, usual, hf = _KINDS.get(status, _FAILED if status >= 500 else _KINDS[400])
+    if is_openai(connection):
+        return {"error": {"message": said, "type": kind, "param": param, "code": code or usual}}
+    return {"error": said, "error_type": hf}
+
+
+def _plain(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return dict(headers or {})
 
 
 def is_openai(connection: HTTPConnection) -> bool:
@@ -58,6 +86,8 @@ def is_openai(connection: HTTPConnection) -> bool:
 
 def told(error: HarkError) -> str:
     """What a client is told of an error: all of its own mistakes, no more than the message of others."""
+    if isinstance(error, _PRIVATE):
+        return "The model cannot be used; the server's log says why."
     if error.http_status < 500 and error.hint:
         return f"{error.message} {error.hint}"
     return error.message
