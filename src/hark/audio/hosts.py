@@ -30,7 +30,7 @@ class Host:
         """Is a host, in the form `host_name` gives, of this entry?"""
         if port not in (_PLAIN_PORTS if self.port is None else (self.port,)):
             return False
-        return name == self.name or (self.below and (not self.name or name.endswith("." + self.name)))
+        return (not self.name or name.endswith("." + self.name)) if self.below else name == self.name
 
 
 @dataclass(frozen=True, slots=True)
