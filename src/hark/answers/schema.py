@@ -97,10 +97,9 @@ class Schema:
             if cut:
                 raise _broke_off(name, limit, answer) from None
             raise ModelError(f"{name} answered with something that is not JSON: {error}.", hint=_wrote(text)) from None
+        # A number has no end of its own: one that lacks digits still reads as one.
         if cut and isinstance(plain, int | float) and not isinstance(plain, bool):
-            raise _broke_off(
-                name, limit, answer
-            )  # a number has no end of its own: one that lacks digits still reads as one
+            raise _broke_off(name, limit, answer)
         if misfit := self._misfit(plain):
             raise ModelError(f"The JSON of {name} does not fit the schema: {misfit}.", hint=_wrote(text))
         return plain if self.kind is None else self._made(text, name)
