@@ -89,7 +89,7 @@ async def ask(request: Request, model: str | None = None) -> Response:
             service.media.heard([clip for one in asked.conversations for clip in one.clips])
             return asked
 
-        asked = await in_thread(read)
+        asked = await service.wanted(request, in_thread(read))
         if asked.stream:
             return await _stream(request, service, model, asked)
         return JSONResponse(asked.result(await _answers(request, service, model, asked)))
