@@ -14,6 +14,7 @@ from starlette.responses import Response
 import hark
 from hark.errors import HarkError, ModelError
 from hark.server import errors, openapi, reading
+from hark.server.access import guard
 from hark.server.admission import Admission, Begun, Limits, Lingering
 from hark.server.metrics import Measured
 from hark.server.routes import ROUTERS
@@ -36,6 +37,7 @@ def create_app(config: Config) -> FastAPI:
     # From the inside out: what is added last sees a request first.
     app.add_middleware(Limits, config=config)
     app.add_middleware(Admission, service=service)
+    guard(app, config)
     app.add_middleware(Measured, metrics=service.metrics)
     app.add_middleware(Lingering)
     app.add_middleware(Begun)

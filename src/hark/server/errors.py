@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
 
-from hark.errors import BusyError, DeadlineError, HarkError, MissingExtraError, ModelBrokenError, NotServedError
+from hark.errors import (
+    BusyError,
+    DeadlineError,
+    HarkError,
+    ModelBrokenError,
+    ModelNotFoundError,
+    NotServedError,
+    OutputError,
+    SettingsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +38,8 @@ _KINDS = {
     429: ("requests", "rate_limit_exceeded", "overloaded"),
 }
 _FAILED = ("server_error", None, "generation")
-# Their messages name folders and packages of this machine.
-_PRIVATE = (ModelBrokenError, MissingExtraError)
+_PRIVATE = (ModelBrokenError, ModelNotFoundError, OutputError, SettingsError)  # their messages name folders
+_INSIDE = re.compile(r"://|(?<![\w.])[/~]\w|[A-Za-z]:\\")  # an address or a path
 _log = logging.getLogger(__name__)
 
 
@@ -86,8 +96,8 @@ def is_openai(connection: HTTPConnection) -> bool:
 
 def told(error: HarkError) -> str:
     """What a client is told of an error: all of its own mistakes, no more than the message of others."""
-    if isinstance(error, _PRIVATE):
-        return "The model cannot be used; the server's log says why."
+    if isinstance(error, _PRIVATE) or (error.http_status >= 500 and _INSIDE.search(error.message)):
+        return "The model failed; the server's log says why."
     if error.http_status < 500 and error.hint:
         return f"{error.message} {error.hint}"
     return error.message

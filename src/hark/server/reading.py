@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.exceptions import HTTPException
 
-from hark.errors import RequestError, TooLargeError
+from hark.errors import RequestError
 from hark.server.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastapi.exceptions import RequestValidationError
     from starlette.datastructures import FormData
     from starlette.requests import Request
 
@@ -34,12 +36,17 @@ async def json_body(request: Request, kind: type[M]) -> M:
         RequestError: it is no JSON, or not of the shape; `param` says where.
         TooLargeError: it is over the limit.
     """
-    limit = request.app.state.service.config.max_json_mb
+    given = request.headers.get("content-type", "application/json")
+    name, _, about = given.lower().partition(";")
+    if not name.strip().endswith("json"):
+        raise RequestError(f"The body is {given[:80]!r}, not JSON.", hint="Send `Content-Type: application/json`.")
+    if "charset=" in about and "utf" not in about:
+        raise RequestError("JSON is UTF-8.", hint="Leave the charset out of Content-Type.")
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
-        if len(data) > limit * 2**20:
-            raise TooLargeError(f"The JSON is over {limit:g} MB.", hint="Upload the recording as a file.")
+    if request.app.state.service.config.log_content:
+        request.state.asked = bytes(data)
     if len(data) < _INLINE:
         return checked(kind, data)
     return await in_thread(lambda: checked(kind, data))
@@ -57,12 +64,14 @@ def checked(kind: type[M], data: bytes | bytearray | Mapping[str, Any]) -> M:
         return kind.model_validate(data)
     except ValidationError as error:
         raise wrong(error) from None
+    except RecursionError:
+        raise RequestError("The request is nested too deeply.") from None
 
 
-def wrong(error: ValidationError) -> RequestError:
-    """The first thing that is wrong, as a client reads it."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    param = ".".join(str(part) for part in first["loc"]) or None
+def wrong(error: ValidationError | RequestValidationError) -> RequestError:
+    """The first thing that is wrong, as a client reads it; never what was sent."""
+    first = error.errors()[0]
+    param = ".".join(str(part) for part in first["loc"])[:200] or None
     if first["type"] == "extra_forbidden":
         return RequestError(f"There is no option {param!r} here.", hint="Leave it out.", param=param)
     about = f"{param}: " if param else ""
@@ -74,11 +83,9 @@ async def form(request: Request) -> FormData:
 
     Raises:
         RequestError: it is no form.
+        TooLargeError: it is over the limit.
     """
-    from starlette.exceptions import HTTPException
-
-    kind = request.headers.get("content-type", "")
-    if not kind.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise RequestError("The body is no form.", hint="Send multipart/form-data with the recording as `file`.")
     try:
         return await request.form(max_files=20, max_fields=200, max_part_size=_PART)

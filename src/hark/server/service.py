@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hark.errors import DeadlineError
+from hark.server import ending
 from hark.server.media import Media
+from hark.server.metrics import Heard, Metrics
 from hark.server.models import Models
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from hark.server.config import Config
 
 T = TypeVar("T")
+_ENDING_SECONDS = 10.0
 
 
 class ClientLeftError(Exception):
@@ -28,44 +32,97 @@ class ClientLeftError(Exception):
 
 
 class Service:
-    """Models and media of one server."""
+    """Models and media of one server.
+
+    Attributes:
+        ready: whether it takes requests; not yet at its start, no more at its end.
+        inside: how many requests are in the house.
+        begun: when it was made, in seconds since 1970.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.metrics = Metrics()
         self.models = Models(config)
         self.media = Media(config)
+        self.ready = False
+        self.inside = 0
+        self.begun = int(time.time())
+
+    @property
+    def full(self) -> bool:
+        """Are as many requests in the house as it holds?"""
+        return self.inside >= self.config.max_requests
 
     async def answer(self, request: Request, model: str | None, conversation: Conversation, **options: Any) -> Answer:
         """The whole answer to a conversation; `options` are those of `Listener.answer`."""
+        heard = self._heard(request, model)
         lane = self.models.lane(model)
-        return await self.wanted(request, lane.answer(conversation, options))
+        answer = await self.wanted(request, lane.answer(conversation, options))
+        heard.step(answer)
+        heard.end()
+        return answer
 
     async def collect(self, request: Request, model: str | None, work: Callable[[Listener], Iterator[T]]) -> list[T]:
         """All steps of some work with a model."""
+        heard = self._heard(request, model)
         lane = self.models.lane(model)
 
         async def everything() -> list[T]:
-            async with contextlib.aclosing(lane.run(work)) as found:
-                return [step async for step in found]
+            found = []
+            async with contextlib.aclosing(lane.run(work)) as steps:
+                async for step in steps:
+                    heard.step(step)
+                    found.append(step)
+            return found
 
-        return await self.wanted(request, everything())
+        try:
+            return await self.wanted(request, everything())
+        finally:
+            heard.end()
 
     async def stream(
         self, request: Request, model: str | None, work: Callable[[Listener], Iterator[T]]
     ) -> AsyncGenerator[T]:
-        """The steps of some work with a model; awaited until the first is there, so that an error has its status."""
+        """The steps of some work with a model; awaited until the first is there, so that an error has its status.
+
+        Raises:
+            ClientLeftError: the client left.
+            DeadlineError: it took too long; also from the generator, when it has begun.
+        """
+        heard = self._heard(request, model)
         found = self.models.lane(model).run(work)
         try:
             first = [await self.wanted(request, anext(found))]
         except StopAsyncIteration:
             first = []
-        except BaseException:
-            await found.aclose()
-            raise
-        return _from(first, found)
+        return self._rest(request, heard, first, found)
+
+    async def _rest(
+        self, request: Request, heard: Heard, first: list[T], found: AsyncGenerator[T]
+    ) -> AsyncGenerator[T]:
+        following: asyncio.Future[T] | None = None
+        try:
+            for step in first:
+                heard.step(step)
+                yield step
+            while True:
+                following = asyncio.ensure_future(anext(found))
+                await asyncio.wait({following}, timeout=self._left(request))
+                if not following.done():
+                    raise self._late()
+                try:
+                    step = following.result()
+                except StopAsyncIteration:
+                    return
+                heard.step(step)
+                yield step
+        finally:
+            heard.end()
+            ending.leave(following, found)
 
     async def wanted(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
-        """Do some work for as long as its client is there and its time is not up.
+        """Do some work for as long as its client is there and its time is not up; what is left of it ends by itself.
 
         Raises:
             ClientLeftError: the client left.
@@ -79,32 +136,36 @@ class Service:
                 return task.result()
             if gone.done():
                 raise ClientLeftError
-            raise DeadlineError(
-                f"The request took longer than {self.config.deadline_seconds:g} s.", hint="Send less audio at once."
-            )
+            raise self._late()
         finally:
-            gone.cancel()
+            ending.leave(gone)
             if not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+                ending.leave(task)
+
+    def _heard(self, request: Request, model: str | None) -> Heard:
+        name = self.models.find(model).name
+        request.state.model = name
+        return Heard(self.metrics, name, request.state)
 
     def _left(self, request: Request) -> float:
         begun: float = request.state.begun
         return max(0.0, begun + self.config.deadline_seconds - asyncio.get_running_loop().time())
 
+    def _late(self) -> DeadlineError:
+        said = f"The request took longer than {self.config.deadline_seconds:g} s."
+        return DeadlineError(said, hint="Send less audio at once.")
+
+    def measured(self) -> bytes:
+        """What was counted, in Prometheus' text format."""
+        self.metrics.inside.set(self.inside)
+        return self.metrics.page()
+
     async def close(self) -> None:
         """Let go of models and processes."""
+        self.ready = False
+        await ending.ended(_ENDING_SECONDS)
         await self.models.close()
         self.media.close()
-
-
-async def _from(first: list[T], rest: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    async with contextlib.aclosing(rest):
-        for step in first:
-            yield step
-        async for step in rest:
-            yield step
 
 
 async def _gone(request: Request) -> None:
