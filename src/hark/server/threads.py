@@ -28,7 +28,9 @@ async def steps(make: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
     """
     loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Any]()
     run = _Run(make, lambda item: loop.call_soon_threadsafe(inbox.put_nowait, item))
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run.work,), daemon=True)
+    context = contextvars.copy_context()
+    context.run(_unwanted.set, run.unwanted)
+    thread = threading.Thread(target=context.run, args=(run.work,), daemon=True)
     thread.start()
     ended = False
     try:
@@ -87,6 +89,6 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 def is_unwanted() -> bool:
-    """Is this thread at something for `in_thread` that nobody waits for any more?"""
+    """Is this thread at something for `steps` or `in_thread` that nobody waits for any more?"""
     gone = _unwanted.get()
     return gone is not None and gone.is_set()
