@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from hark import settings
 from hark.answers.answer import Answer, Delta
-from hark.answers.schema import Schema
 from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
 from hark.conversation.conversation import Conversation
 from hark.conversation.huggingface_wire import read_request
 from hark.conversation.messages import read_messages
 from hark.conversation.spoken import split_prompt
+from hark.engines.asking import Asked, prepared
 from hark.engines.catalog import open_engine, resolve
-from hark.engines.engine import Capabilities, Engine, Options, check
+from hark.engines.engine import Capabilities, Engine, Options
 from hark.errors import ConversationError, OptionError
-from hark.tasks.long import answered, exceeding, way
+from hark.tasks.long import answered, way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,16 +94,11 @@ class Listener:
         return self._together([_conversation(about, one, system) for one in prompt], **options)
 
     def _together(self, conversations: list[Conversation], **options: Any) -> list[Answer]:
-        how = way(options.get("long", "refuse"), self.engine)
-        wanted = Options.of(**{name: value for name, value in options.items() if name != "long"})
-        asked = [prepared(self.engine.name, self.can, conversation, wanted) for conversation in conversations]
-        told = asked[0][1]
-        if any(one != told for _, one in asked) or any(exceeding(self.can, one, how) for one in conversations):
+        asked = [Asked.of(self.engine, conversation, **options) for conversation in conversations]
+        if any(one.options != asked[0].options or one.alone for one in asked):
             return [Answer.of(self.answer(conversation, **options)) for conversation in conversations]
-        answers = self.engine.generate_batch([conversation for conversation, _ in asked], told)
-        if told.schema is None:
-            return answers
-        return [told.schema.checked_answer(answer, self.engine.name, told.max_new_tokens) for answer in answers]
+        answers = self.engine.generate_batch([one.conversation for one in asked], asked[0].options)
+        return [one.checked(answer, self.engine) for one, answer in zip(asked, answers, strict=True)]
 
     def stream(
         self, audio: Any, prompt: str | None = None, *, system: str | None = None, **options: Any
@@ -351,41 +346,3 @@ def _conversation(audio: Any, prompt: str | None, system: str | None) -> Convers
 
 def _is_messages(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and "role" in value[0]
-
-
-def prepared(
-    name: str, can: Capabilities, conversation: Conversation, options: Options
-) -> tuple[Conversation, Options]:
-    """Put a task into words for a model that has no way of its own for it, and refuse what the model cannot do.
-
-    No prompt at all means transcribe; a schema is always answered in words. A task that has a schema brings it along
-    where the model can be held to one (and no `stop` would break the JSON).
-
-    Raises:
-        UnsupportedError: it is beyond the model.
-        OptionError: there is no such task, or the file of a task of one's own is broken.
-    """
-    from dataclasses import replace
-
-    from hark.tasks import WORDLESS
-    from hark.tasks.own import find
-
-    task = options.task
-    if task is None and options.schema is None and not conversation.prompt.strip():
-        task = "transcribe"
-    options = replace(options, task=task)
-    if task is not None and task not in can.tasks | WORDLESS:
-        find(task)  # whether there is such a task does not depend on the model
-    if task is not None and (task not in can.tasks or options.schema is not None) and can.free_prompt:
-        wanted = find(task)
-        conversation = conversation.with_prompt(wanted.words(options.to))
-        options = replace(options, task=None, to=None)
-        form = wanted.schema
-        held = wanted.own or ("schema" in can.options and not options.stop)
-        if form and options.schema is None and held:
-            options = replace(options, schema=Schema.of(form))
-    check(name, can, conversation, options)
-    if options.schema is not None:
-        gap = "\n\n" if conversation.prompt.strip() else ""
-        conversation = conversation.with_prompt(gap + options.schema.words)
-    return conversation, options

@@ -24,11 +24,12 @@ from hark.audio.audio import Audio
 from hark.conversation.conversation import Conversation
 from hark.conversation.huggingface_wire import read_request
 from hark.conversation.messages import read_messages
+from hark.engines.asking import prepared
 from hark.engines.engine import Options
 from hark.engines.transformers.engine import Transformers
 from hark.engines.transformers.families.catalog import FAMILIES
 from hark.errors import ConversationError, MissingExtraError, OptionError, UnsupportedError
-from hark.listener import Listener, load, prepared
+from hark.listener import Listener, load
 
 try:
     import torch

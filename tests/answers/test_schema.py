@@ -272,7 +272,7 @@ def test_every_door_checks(order: hark.Audio, hesitant: hark.Audio) -> None:
 
 
 def test_the_model_is_told_the_schema_after_the_question_or_the_task(order: hark.Audio) -> None:
-    from hark.listener import prepared
+    from hark.engines.asking import prepared
 
     options = hark.Options.of(schema={"type": "integer"})
     can = hark.load("echo").can

@@ -9,9 +9,9 @@ import pytest
 
 import hark
 from hark.answers.schema import Schema
+from hark.engines.asking import prepared
 from hark.engines.engine import Options
 from hark.errors import OptionError, UnsupportedError
-from hark.listener import prepared
 from hark.tasks import TASKS
 
 if TYPE_CHECKING:

@@ -205,9 +205,10 @@ def loaded(
     `first` is what will be asked, with its options: what is beyond the model is refused before anything is fetched.
     """
     from hark import settings
+    from hark.engines.asking import prepared
     from hark.engines.catalog import open_engine, resolve
     from hark.engines.engine import Options
-    from hark.listener import Listener, prepared
+    from hark.listener import Listener
 
     found = resolve(load.model or settings.current().model, load.answer_with)
     if first:

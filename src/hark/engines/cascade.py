@@ -50,6 +50,7 @@ class Cascade(Engine):
     def __init__(self, hears: Engine, writes: Engine) -> None:
         self.name = f"{hears.name} + {writes.name}"
         self.can = joined(hears.can, writes.can)
+        self.parallel = min(hears.parallel, writes.parallel)
         self._hears, self._writes = hears, writes
         self._transcripts: OrderedDict[tuple[str, str | None], Transcript] = OrderedDict()
         self._lock = threading.Lock()

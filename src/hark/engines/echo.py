@@ -31,6 +31,7 @@ class Echo(Engine):
     """
 
     name = "echo"
+    parallel = 4
     can = Capabilities(
         free_prompt=True,
         tasks=frozenset({"transcribe", "translate"}),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from hark.answers.answer import Answer, Delta
 from hark.answers.schema import Schema
@@ -12,10 +15,12 @@ from hark.errors import OptionError, UnsupportedError
 from hark.tasks.command.grammar import Grammar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from hark.conversation.conversation import Conversation
 
+T = TypeVar("T")
+Gone = Callable[[int], bool]
 Timestamps = Literal["none", "segment", "word"]
 _FINENESS: tuple[Timestamps, ...] = ("none", "segment", "word")
 
@@ -141,28 +146,62 @@ def _allowed(name: str, value: Any) -> bool:
         return False
 
 
+def wanted_all(number: int) -> bool:
+    """Nobody is gone."""
+    del number
+    return False
+
+
+def while_wanted(make: Callable[[], Iterator[T]], gone: Callable[[], bool]) -> Iterator[T]:
+    """The steps of some work until nobody wants them any more; then it is closed, or not begun."""
+    if gone():
+        return
+    with contextlib.closing(make()) as steps:  # type: ignore[type-var]
+        for step in steps:
+            yield step
+            if gone():
+                return
+
+
 class Engine(ABC):
     """Answers conversations; the only code that touches weights or a remote server.
 
     Attributes:
         name: how the model is named to people (`builtin`, `faster-whisper:tiny`).
         can: its capabilities.
+        parallel: how many answers it can well make at a time, each in a thread of its own; more would wait inside.
     """
 
     name: str
     can: Capabilities
+    parallel: int = 1
 
     @abstractmethod
     def generate(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
         """Answer, step by step; closing the iterator stops the work.
 
         Called only with what `check` let through. With `options.task == "transcribe"` the deltas carry segments, in
-        the clock of the clip; their text is what the transcript reads.
+        the clock of the clip; their text is what the transcript reads. Where much work comes before the next text, an
+        empty `Delta` after each token is a place to stop.
         """
 
-    def generate_batch(self, conversations: Sequence[Conversation], options: Options) -> list[Answer]:
-        """Answer several conversations; by default one after the other."""
-        return [Answer.of(self.generate(conversation, options)) for conversation in conversations]
+    def generate_batch(
+        self, conversations: Sequence[Conversation], options: Options, gone: Gone = wanted_all
+    ) -> list[Answer]:
+        """Answer several conversations; by default one after the other.
+
+        `gone(n)` is asked after each step for the n-th of them, in whatever thread works on it: does nobody want its
+        answer any more? Then its work stops, those of the others go on, and what is given for it means nothing.
+        """
+        return [
+            Answer.of(while_wanted(partial(self.generate, conversation, options), partial(gone, number)))
+            for number, conversation in enumerate(conversations)
+        ]
+
+    def batches(self, options: Options) -> bool:
+        """Does `generate_batch` answer several with these options in less time than one by one?"""
+        del options
+        return False
 
     def close(self) -> None:  # noqa: B027 - most engines hold nothing that must be let go
         """Let go of processes and memory; the engine may load them again when next asked."""

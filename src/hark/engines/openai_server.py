@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hark.answers.answer import Answer, Delta, Notice, Usage
-from hark.engines.engine import Capabilities, Engine, Options
+from hark.engines.engine import Capabilities, Engine, Gone, Options, wanted_all, while_wanted
 from hark.engines.openai_client import Client, RefusalError, events, explained, parsed
 from hark.engines.openai_wire import Bare, ChatReply, Transcription, chat_body, transcription_form
 from hark.errors import UnsupportedError
@@ -62,6 +63,7 @@ class OpenAIServer(Engine):
         ModelNotFoundError: the name is incomplete or holds an address that cannot be used.
     """
 
+    parallel = 32  # it is the server that works
     can = Capabilities(
         free_prompt=True,
         tasks=frozenset(_PATHS),
@@ -100,7 +102,9 @@ class OpenAIServer(Engine):
         except RefusalError as refusal:
             raise explained(refusal, self.name, self._client) from None
 
-    def generate_batch(self, conversations: Sequence[Conversation], options: Options) -> list[Answer]:
+    def generate_batch(
+        self, conversations: Sequence[Conversation], options: Options, gone: Gone = wanted_all
+    ) -> list[Answer]:
         """Answer several conversations, a few at a time: it is the server that works.
 
         The first is asked alone, so that what this server wants otherwise is learnt once.
@@ -110,12 +114,14 @@ class OpenAIServer(Engine):
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        def one(conversation: Conversation) -> Answer:
-            return Answer.of(self.generate(conversation, options))
+        def one(number: int) -> Answer:
+            make = partial(self.generate, conversations[number], options)
+            return Answer.of(while_wanted(make, partial(gone, number)))
 
-        first = [one(conversation) for conversation in conversations[:1]]
+        numbers = range(len(conversations))
+        first = [one(number) for number in numbers[:1]]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return [*first, *pool.map(one, conversations[1:])]
+            return [*first, *pool.map(one, numbers[1:])]
 
     def close(self) -> None:
         """Close all connections; they are opened again when next asked."""
@@ -186,8 +192,7 @@ class OpenAIServer(Engine):
                 yield Delta(heard=seconds, notices=notices)
                 for event in events(response):
                     text = reply.read(event)
-                    if text := bare.take(text) if bare else text:
-                        yield Delta(text)
+                    yield Delta(bare.take(text) if bare else text)  # empty where held back: a place to stop
             yield Delta(notices=reply.conclude(self.name), usage=Usage(seconds, *reply.tokens))
 
         yield from self.adapting(attempt, _CHAT, options.schema)

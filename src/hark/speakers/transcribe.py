@@ -66,7 +66,7 @@ def transcribe(
         OptionError: `speakers` is wrong, or no times are wanted. UnsupportedError: the model gives no transcript.
         AudioError, ModelError, MissingExtraError: see `hark.speakers.folders.diarize_with`.
     """
-    from hark.listener import prepared
+    from hark.engines.asking import prepared
 
     count = wanted(speakers)
     options = {"task": "transcribe", **options}

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import hark
+from hark.engines.bucketing import buckets
 from hark.engines.engine import Options
-from hark.engines.transformers.batch import buckets
 from hark.engines.transformers.engine import Transformers
 from hark.engines.transformers.generation import _Reader
 from hark.engines.transformers.memory import Memory
@@ -334,11 +334,11 @@ def test_conversations_of_other_lengths_at_once_are_answered_as_alone(
 
 def test_buckets_hold_all_and_pad_little() -> None:
     lengths = [700, 80, 90, 690, 100, 400, 410, 85, 95, 88, 87, 86]
-    found = buckets(lengths, lambda length: length)
+    found = buckets(lengths, lambda length: length, 8)
     assert sorted(length for bucket in found for length in bucket) == sorted(lengths)
     assert max(map(len, found)) <= 8
     assert sum(len(bucket) * max(bucket) for bucket in found) < 1.1 * sum(lengths)
-    assert buckets([], len) == []
+    assert buckets([], len, 8) == []
 
 
 @pytest.mark.parametrize("prompts", [[], [""], [1], 5])

@@ -54,6 +54,7 @@ class Builtin(Engine):
         from hark.engines.builtin.recognise import Recogniser
 
         self._recogniser = Recogniser()
+        self.parallel = self._recogniser.parallel
         self._commands: Commands | None = None
         self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
         self._lock = threading.Lock()

@@ -86,6 +86,11 @@ class Recogniser:
         self._pool.close()
 
     @property
+    def parallel(self) -> int:
+        """How many windows are recognised at a time."""
+        return self._pool.size
+
+    @property
     def workers(self) -> list[int]:
         """The process ids of the workers that are there now."""
         return self._pool.pids

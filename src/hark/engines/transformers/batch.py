@@ -6,11 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from hark.engines.bucketing import buckets
 from hark.engines.transformers.generation import Counted, generate_rows
 from hark.engines.transformers.reuse import TEXT_KEYS, straighten, units_known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from hark.answers.answer import Notice
     from hark.engines.engine import Options
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from hark.engines.transformers.reuse import Heard, Reuse
 
 MOST = 8  # rows at once: each holds its keys and values
-# What one more pass through the weights for each token of an answer costs, in tokens of a prompt.
-PASS = 256
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +30,7 @@ class Row:
     seconds: float
     notices: tuple[Notice, ...]
     system: str
+    gone: Callable[[], bool] = lambda: False  # does nobody want it any more?
     counted: Counted = field(default_factory=Counted)
 
     @property
@@ -65,26 +65,11 @@ def answer(
     if not exact:
         return alone
     left = [row for row in alone if reuse.knows(family, loaded, row.inputs, row.heard)]
-    for bucket in buckets((row for row in alone if row not in left), lambda row: row.length):
+    for bucket in buckets((row for row in alone if row not in left), lambda row: row.length, MOST):
         alike_made = len(bucket) > 1 and len({frozenset(row.inputs.tensors) for row in bucket}) == 1
         if not (alike_made and _side_by_side(family, loaded, bucket, options)):
             left += bucket
     return left
-
-
-def buckets(rows: Iterable[Any], length: Callable[[Any], int], most: int = MOST) -> list[list[Any]]:
-    """Rows of like length together: the cut with the least padding and the fewest passes, by dynamic programming."""
-    ordered = sorted(rows, key=length)
-    best: list[tuple[float, int]] = [(0.0, 0)]  # cost of the first n rows, and where their last bucket begins
-    for end in range(1, len(ordered) + 1):
-        longest = length(ordered[end - 1])
-        best.append(min((best[at][0] + (end - at) * longest + PASS, at) for at in range(max(0, end - most), end)))
-    found, end = [], len(ordered)
-    while end:
-        at = best[end][1]
-        found.append(ordered[at:end])
-        end = at
-    return found
 
 
 def _parts(rows: list[Row]) -> list[list[Row]]:
@@ -109,7 +94,7 @@ def _from_prefix(family: Family, loaded: Loaded, reuse: Reuse, rows: list[Row], 
         given = replace(rows[0].inputs, tensors=tensors)
         return family.run(loaded, given, past_key_values=prefix.cache, **keywords)
 
-    return generate_rows(family, loaded, [row.inputs for row in rows], options, [row.counted for row in rows], run)
+    return _generated(family, loaded, rows, options, run)
 
 
 def _side_by_side(family: Family, loaded: Loaded, rows: list[Row], options: Options) -> bool:
@@ -119,7 +104,12 @@ def _side_by_side(family: Family, loaded: Loaded, rows: list[Row], options: Opti
         tensors = padded([row.inputs.tensors for row in rows], loaded)
         return family.run(loaded, replace(inputs, tensors=tensors), **keywords)
 
-    return generate_rows(family, loaded, [row.inputs for row in rows], options, [row.counted for row in rows], run)
+    return _generated(family, loaded, rows, options, run)
+
+
+def _generated(family: Family, loaded: Loaded, rows: list[Row], options: Options, run: Callable[..., Any]) -> bool:
+    inputs, counted = [row.inputs for row in rows], [row.counted for row in rows]
+    return generate_rows(family, loaded, inputs, options, counted, run, lambda number: rows[number].gone())
 
 
 def padded(tensors: Sequence[Any], loaded: Loaded, after: int | None = None) -> Any:

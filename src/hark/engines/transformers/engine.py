@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hark import settings
 from hark.answers.answer import Answer, Delta, Notice, Usage
 from hark.answers.transcript import Segment
-from hark.engines.engine import Capabilities, Engine, Options
+from hark.engines.engine import Capabilities, Engine, Gone, Options, wanted_all, while_wanted
 from hark.engines.loading import Loading
 from hark.engines.transformers.classification import classify
 from hark.engines.transformers.families.catalog import FAMILIES, family_of
@@ -22,7 +22,7 @@ from hark.engines.transformers.families.remote import RemoteCode, code_of, untru
 from hark.errors import HarkError, MissingExtraError, ModelBrokenError, ModelError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -88,7 +88,9 @@ class Transformers(Engine):
             else:
                 yield from self._answer(conversation, options)
 
-    def generate_batch(self, conversations: Sequence[Conversation], options: Options) -> list[Answer]:
+    def generate_batch(
+        self, conversations: Sequence[Conversation], options: Options, gone: Gone = wanted_all
+    ) -> list[Answer]:
         """Answer several conversations, each as alone, but several at once where that changes nothing.
 
         Questions about the same audio share what they begin with; others are answered with those of like length.
@@ -98,26 +100,30 @@ class Transformers(Engine):
         """
         from hark.engines.transformers import batch
 
-        asked = not (options.task or isinstance(self.family, (Classifier, Transcriber)))
-        if not asked or len(conversations) < 2 or not batch.possible(self.loaded(), options):
-            return super().generate_batch(conversations, options)
+        if not self._asked(options) or len(conversations) < 2 or not batch.possible(self.loaded(), options):
+            return super().generate_batch(conversations, options, gone)
         self.family.refuse(self.can, options)
         with _failing(self.name):
             loaded, reuse = self._ready()
-            rows = [self._row(loaded, reuse, conversation, options) for conversation in conversations]
-            alone = batch.answer(self.family, loaded, reuse, rows, options, exact=self.can.batch_exact)
+            rows: dict[int, Row] = {}
+            for number, conversation in enumerate(conversations):
+                if not gone(number):
+                    row = self._row(loaded, reuse, conversation, options)
+                    rows[number] = replace(row, gone=partial(gone, number))
+            alone = batch.answer(self.family, loaded, reuse, list(rows.values()), options, exact=self.can.batch_exact)
             for row in alone:
-                for _ in self._told(row, loaded, reuse, options):
+                for _ in while_wanted(partial(self._told, row, loaded, reuse, options), row.gone):
                     pass
-            return [
-                Answer.of(
-                    (
-                        Delta(row.counted.text, notices=row.notices),
-                        *_summed(row.seconds, row.counted, options, remembers=True),
-                    )
-                )
-                for row in rows
-            ]
+        return [_whole(rows[n], options) if n in rows else Answer("") for n in range(len(conversations))]
+
+    def batches(self, options: Options) -> bool:
+        """Chat models pass through their weights once for the tokens of several answers."""
+        seeded = options.seed is not None and options.temperature != 0
+        return self._asked(options) and self.can.batch_exact and (options.beams or 1) == 1 and not seeded
+
+    def _asked(self, options: Options) -> bool:
+        """Is it a question, and no task that the model has a way of its own for?"""
+        return not (options.task or isinstance(self.family, (Classifier, Transcriber)))
 
     def close(self) -> None:
         """Let go of the weights, and of what was heard with them."""
@@ -180,7 +186,7 @@ class Transformers(Engine):
         for window in windows(heard, max_seconds=limit, min_silence=pause, overlap=overlap):
             split += 1
             inputs = self.family.write_down(self.loaded(), conversation, self._filled(window.samples), options)
-            segment = self._segment(inputs, window, options, counted)
+            segment = yield from self._segment(inputs, window, options, counted)
             yield Delta(notices=inputs.notices, heard=window.end)
             for part in joiner.add(window, segment):
                 yield Delta(gap + part.text, (part,), language=part.language)
@@ -196,8 +202,10 @@ class Transformers(Engine):
         yield Delta(notices=tuple(notices), heard=heard.seconds)
         yield from _summed(heard.seconds, counted, options)
 
-    def _segment(self, inputs: Inputs, window: Window, options: Options, counted: Counted) -> Segment:
-        """What is said in a window, in the clock of the recording."""
+    def _segment(
+        self, inputs: Inputs, window: Window, options: Options, counted: Counted
+    ) -> Generator[Delta, None, Segment]:
+        """What is said in a window, in the clock of the recording, after an empty step for each token."""
         from hark.engines.transformers.generation import at_once
 
         timed = at_once(self.family, self.loaded(), self._cast(self.loaded(), inputs))
@@ -205,7 +213,7 @@ class Transformers(Engine):
         if timed is not None:
             return _placed(timed, window, language)
         for _ in self._texts(inputs, options, counted):
-            pass  # what Whisper streams is not all in its final text
+            yield Delta()  # what Whisper streams is not all in its final text
         whole, told = self.family.transcript(self.loaded(), counted.text)
         return Segment(whole, window.start, window.end, language=language or told)
 
@@ -334,6 +342,11 @@ def _placed(timed: Segment, window: Window, language: str | None) -> Segment:
 
     words = tuple(replace(word, start=clock(word.start), end=clock(word.end)) for word in timed.words)
     return replace(timed, start=window.start, end=window.end, words=words, language=language)
+
+
+def _whole(row: Row, options: Options) -> Answer:
+    told = Delta(row.counted.text, notices=row.notices)
+    return Answer.of((told, *_summed(row.seconds, row.counted, options, remembers=True)))
 
 
 def _summed(seconds: float, counted: Counted, options: Options, *, remembers: bool = False) -> Iterator[Delta]:

@@ -58,7 +58,8 @@ def generate(
 ) -> Iterator[str]:
     """Pieces of text as they are generated; closing the iterator stops the model within a token.
 
-    `run` takes the place of `family.run`.
+    Each token gives a piece, an empty one where its text is held back: a place to stop. `run` takes the place of
+    `family.run`.
 
     Raises:
         Exception: whatever the model raises, in the caller's thread.
@@ -66,10 +67,17 @@ def generate(
     ids = inputs.tensors.get("input_ids") if hasattr(inputs.tensors, "get") else None
     counted.input_tokens += 0 if ids is None else int(ids.shape[-1])
     limit = _limit(family, loaded, inputs, options)
-    wanted = threading.Event()
+    closed = threading.Event()
     tokens = _Tokens(skip_first=ids is not None or not family.echoes_prompt)
-    keywords = _keywords(options, limit, wanted) | grammar(family, loaded, options)
-    if (options.beams or 1) == 1:
+    streams = (options.beams or 1) == 1
+
+    def unwanted(row: int) -> bool:
+        if not streams and row == 0:
+            tokens.queue.put([])  # a search tells its text at the end
+        return closed.is_set()
+
+    keywords = _keywords(options, limit, unwanted) | grammar(family, loaded, options)
+    if streams:
         keywords["streamer"] = tokens
     work = (family, loaded, inputs, keywords, tokens, options, run or family.run)
     thread = threading.Thread(target=_work, args=work, daemon=True)
@@ -77,7 +85,7 @@ def generate(
     try:
         yield from _texts(family, loaded, tokens, options, limit, counted)
     finally:
-        wanted.set()
+        closed.set()
         thread.join()
 
 
@@ -94,11 +102,13 @@ def generate_rows(
     options: Options,
     counted: Sequence[Counted],
     run: Callable[..., Any],
+    gone: Callable[[int], bool],
 ) -> bool:
     """Generate several texts at once, each as `generate` gives it alone, into `counted`.
 
     `run` makes a batch of the rows, padded before their new tokens, and gives its ids (rows, n); or None, and then
-    this gives False, as it does where the rows may not all write the same number of tokens.
+    this gives False, as it does where the rows may not all write the same number of tokens. A row of which `gone`
+    says, after a token, that nobody wants it any more, writes no more.
 
     Raises:
         Exception: whatever the model raises.
@@ -109,7 +119,7 @@ def generate_rows(
     if others:
         return False
     longest = max(row.tensors["input_ids"].shape[-1] for row in rows)
-    keywords = _keywords(options, limit, threading.Event()) | grammar(family, loaded, options)
+    keywords = _keywords(options, limit, gone) | grammar(family, loaded, options)
     if options.stop:
         keywords["stopping_criteria"].append(_stopped(family, loaded, longest, options.stop))
     with loaded.lock, quiet(), last_logits(loaded.model), torch.inference_mode():
@@ -222,11 +232,14 @@ def _texts(
             raise got
         last = isinstance(got, tuple)
         ids = got[1] if last else ids + got
+        if not got:
+            yield ""
+            continue
         text, stopped = _until(family.read(loaded, ids) if last else reader.read(ids), options.stop or (), last=last)
         whole = last or stopped or not text.endswith("\N{REPLACEMENT CHARACTER}")  # else of a letter's bytes
-        if text.startswith(said) and len(text) > len(said) and whole:
-            yield text[len(said) :]
-            said = text
+        piece = text[len(said) :] if text.startswith(said) and whole else ""
+        said += piece
+        yield piece
         if last or stopped:
             counted.text = text
             counted.output_tokens += len(ids)
@@ -279,8 +292,11 @@ def _ended(loaded: Loaded, token: int) -> bool:
     return token in (ends if isinstance(ends, list) else [ends])
 
 
-def _keywords(options: Options, limit: int, wanted: threading.Event) -> dict[str, Any]:
-    """Options in the words of `generate`; what is not set is left to the model's own generation config."""
+def _keywords(options: Options, limit: int, unwanted: Callable[[int], bool]) -> dict[str, Any]:
+    """Options in the words of `generate`; what is not set is left to the model's own generation config.
+
+    `unwanted` is asked for each row, after each token, whether it is to end.
+    """
     from transformers import StoppingCriteria, StoppingCriteriaList
 
     class Unwanted(StoppingCriteria):  # type: ignore[misc]  # torch is typed loosely
@@ -288,7 +304,8 @@ def _keywords(options: Options, limit: int, wanted: threading.Event) -> dict[str
             import torch
 
             del scores
-            return torch.full((input_ids.shape[0],), wanted.is_set(), dtype=torch.bool, device=input_ids.device)
+            ended = [unwanted(row) for row in range(input_ids.shape[0])]
+            return torch.tensor(ended, dtype=torch.bool, device=input_ids.device)
 
     found: dict[str, Any] = {"max_new_tokens": limit, "stopping_criteria": StoppingCriteriaList([Unwanted()])}
     if options.temperature is not None:

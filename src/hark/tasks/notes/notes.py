@@ -87,7 +87,7 @@ def refuse(listener: Listener, options: dict[str, Any]) -> None:
         UnsupportedError: it neither takes a schema nor transcribes, or cannot honour an option.
         OptionError: there is no such option.
     """
-    from hark.listener import prepared
+    from hark.engines.asking import prepared
 
     wish = Wish(Audio.of(b"\0"), date.min, None, True, options)  # it does not depend on the recording
     if writes(listener.can):
