@@ -74,6 +74,11 @@ class Turns:
         """Is somebody speaking?"""
         return self._machine.start is not None
 
+    @property
+    def open(self) -> NDArray[np.float32]:
+        """The samples (n,) of the turn that goes on."""
+        return np.concatenate([np.zeros(0, np.float32), *self._held])
+
     def feed(self, samples: NDArray[np.float32]) -> Iterator[Began | Ended]:
         """Hear the next samples (n,), and tell what is known by their end."""
         for frame in self._whole(samples):

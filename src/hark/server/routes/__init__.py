@@ -1,5 +1,5 @@
 """The doors: each reads one protocol, asks the service, and writes the answer; none has logic of its own."""
 
-from hark.server.routes import huggingface, openai_chat, status
+from hark.server.routes import huggingface, openai_audio, openai_chat, openai_responses, realtime, status
 
-ROUTERS = (status.router, openai_chat.router, huggingface.router)
+ROUTERS = (status.router, openai_chat.router, openai_responses.router, openai_audio.router, realtime.router, huggingface.router)
