@@ -1,6 +1,7 @@
 """`EndpointHandler` for Hugging Face Inference Endpoints: what the server's doors do, without a server.
 
-A repository's `handler.py` is `from hark.server.handler import EndpointHandler`; its `requirements.txt` names hark. The
+A repository's `handler.py` is `from hark.server.handler import EndpointHandler`; its `requirements.txt`
+names `hark-audio[serve]`. The
 toolkit (github.com/huggingface/huggingface-inference-toolkit) makes one with the folder of the repository, calls it
 with the JSON of each request (the bytes of a recording are its `inputs`), and answers what it raises with 400 and
 `{"error": str(error)}`.
@@ -57,3 +58,8 @@ class EndpointHandler:
             if error.http_status >= 500 or not error.hint:
                 raise
             raise RequestError(f"{error.message} {error.hint}") from error  # the toolkit shows no hints
+
+    def close(self) -> None:
+        """Let go of the model and of the processes that decode."""
+        self.listener.close()
+        self.media.close()
