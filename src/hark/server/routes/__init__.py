@@ -2,4 +2,11 @@
 
 from hark.server.routes import huggingface, openai_audio, openai_chat, openai_responses, realtime, status
 
-ROUTERS = (status.router, openai_chat.router, openai_responses.router, openai_audio.router, realtime.router, huggingface.router)
+ROUTERS = (
+    status.router,
+    openai_chat.router,
+    openai_responses.router,
+    openai_audio.router,
+    realtime.router,
+    huggingface.router,
+)

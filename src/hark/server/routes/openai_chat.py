@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from hark.answers.answer import Answer
 from hark.conversation.messages import read_messages
-from hark.errors import CutOffError
+from hark.errors import CutOffError, RequestError
 from hark.server import errors, sse
 from hark.server.chat_wire import ChatRequest, Chunks, completion
 from hark.server.reading import described, json_body
@@ -54,7 +54,7 @@ async def answered(request: Request, model: str | None) -> Response:
     service: Service = request.app.state.service
     served = service.models.find(model or body.model).name
     options = body.options()
-    conversation = await heard(request, body.plain())
+    conversation = await heard(request, body.plain(), "messages")
     if not body.stream:
         return JSONResponse(completion(await whole(request, served, conversation, options), served))
     steps = await service.stream(request, served, lambda listener: listener.answer(conversation, **options))
@@ -62,16 +62,21 @@ async def answered(request: Request, model: str | None) -> Response:
     return sse.events(_chunks(steps, chunks), lambda error: errors.body(request, error))
 
 
-async def heard(request: Request, messages: list[dict[str, Any]]) -> Conversation:
-    """The conversation in messages, with its audio decoded.
+async def heard(request: Request, messages: list[dict[str, Any]], param: str) -> Conversation:
+    """The conversation in messages, with its audio decoded; `param` is what clients call it.
 
     Raises:
-        HarkError: a message has the wrong shape, or a clip cannot be used.
+        HarkError: a message makes no sense, there is nothing to hear, or a clip cannot be used.
     """
+    if messages[-1]["role"] == "assistant":
+        raise RequestError("The last message is the model's own.", hint="End with the user's.", param=param)
     service: Service = request.app.state.service
 
     def read() -> Conversation:
         conversation = read_messages(messages, service.media.named)
+        if not conversation.clips:
+            hint = "Send the whole conversation each time: recordings of earlier requests are not kept."
+            raise RequestError("There is no audio in the conversation.", hint=hint, param=param)
         service.media.heard(conversation.clips)
         return conversation
 
