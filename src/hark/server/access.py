@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from hark.errors import BusyError, ForeignError, HarkError, NotAllowedError
 from hark.server import errors, keys
-from hark.server.logs import RequestLog
+from hark.server.logs import CatchAll, RequestLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms")
 
 
 def guard(app: FastAPI, config: Config) -> None:
-    """Put an application behind all that a request passes first: log, CORS, name and page, key, rate."""
+    """Put an application behind the checks that a request passes: name, page, key, rate."""
     if config.requests_per_minute is not None:
         app.add_middleware(RateLimit, per_minute=config.requests_per_minute)
     if config.keys:
@@ -39,6 +39,11 @@ def guard(app: FastAPI, config: Config) -> None:
         app.add_middleware(OriginCheck, allowed=config.origins)
     if config.hosts or not config.keys:
         app.add_middleware(HostCheck, names=(config.host, *config.hosts))
+
+
+def frame(app: FastAPI, config: Config) -> None:
+    """Put an application behind what every answer passes, also a refusal: plain failures, CORS, the log."""
+    app.add_middleware(CatchAll)
     if config.origins:
         # All headers: the openai client sends a dozen of its own; nobody's cookies are ever taken for a key.
         app.add_middleware(

@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
 
-from hark.errors import MissingExtraError, ModelBrokenError, ModelNotFoundError, OutputError, SettingsError
+from hark.errors import MissingExtraError, ModelBrokenError, ModelError, ModelNotFoundError, OutputError, SettingsError
+from hark.server import errors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -129,6 +132,36 @@ def _shortened(asked: Any) -> Any:
     if isinstance(asked, str) and (len(asked) > _MOST or re.search(r"\S{1000}", asked)):
         return f"({len(asked)} characters)"
     return asked
+
+
+class CatchAll:
+    """Ends what fails unexpectedly with a plain 500, and tells the log alone what it was.
+
+    Starlette's own handler of such errors lies outside of all middleware, where no answer gets the headers of CORS.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception:
+            log.exception("The request failed.", extra={"request_id": scope["state"]["request_id"]})
+            if not begun:  # else uvicorn ends the connection: the client must not take what it has for the whole
+                said = errors.body(HTTPConnection(scope), ModelError("The server failed."))
+                await JSONResponse(said, 500)(scope, receive, send)
 
 
 class _Formatter(logging.Formatter):
