@@ -14,8 +14,9 @@ from starlette.responses import Response
 import hark
 from hark.errors import HarkError, ModelError
 from hark.server import errors, openapi, reading
-from hark.server.access import guard
+from hark.server.access import frame, guard
 from hark.server.admission import Admission, Begun, Limits, Lingering
+from hark.server.logs import log
 from hark.server.metrics import Measured
 from hark.server.routes import ROUTERS
 from hark.server.service import ClientLeftError, Service
@@ -38,6 +39,7 @@ def create_app(config: Config) -> FastAPI:
     app.add_middleware(Limits, config=config)
     app.add_middleware(Admission, service=service)
     guard(app, config)
+    frame(app, config)
     app.add_middleware(Measured, metrics=service.metrics)
     app.add_middleware(Lingering)
     app.add_middleware(Begun)
@@ -60,5 +62,7 @@ async def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         return errors.response(request, reading.wrong(error))
     if isinstance(error, HarkError):
+        if error.http_status >= 500:
+            log.error("The request failed.", exc_info=error, extra={"request_id": request.state.request_id})
         return errors.response(request, error)
     return errors.response(request, ModelError("The server failed."))

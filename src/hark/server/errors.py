@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -40,13 +39,10 @@ _KINDS = {
 _FAILED = ("server_error", None, "generation")
 _PRIVATE = (ModelBrokenError, ModelNotFoundError, OutputError, SettingsError)  # their messages name folders
 _INSIDE = re.compile(r"://|(?<![\w.])[/~]\w|[A-Za-z]:\\")  # an address or a path
-_log = logging.getLogger(__name__)
 
 
 def response(connection: HTTPConnection, error: HarkError) -> JSONResponse:
     """The answer to a request that failed, in the shape its client reads."""
-    if error.http_status >= 500:
-        _log.error("%s: %s", type(error).__name__, error)
     headers = {}
     if isinstance(error, BusyError):
         headers = {

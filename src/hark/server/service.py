@@ -36,6 +36,7 @@ class Service:
 
     Attributes:
         ready: whether it takes requests; not yet at its start, no more at its end.
+        stopping: whether it was told to end, and lets what runs finish.
         inside: how many requests are in the house.
         begun: when it was made, in seconds since 1970.
     """
@@ -46,6 +47,7 @@ class Service:
         self.models = Models(config)
         self.media = Media(config)
         self.ready = False
+        self.stopping = False
         self.inside = 0
         self.begun = int(time.time())
 

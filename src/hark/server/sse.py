@@ -64,10 +64,9 @@ async def _lines(items: AsyncGenerator[Any], failed: Callable[[HarkError], Any],
 
 
 def _known(error: Exception) -> HarkError:
-    if isinstance(error, HarkError):
-        return error
-    _log.error("A stream failed.", exc_info=error)
-    return ModelError("The server failed.")
+    if not isinstance(error, HarkError) or error.http_status >= 500:
+        _log.error("A stream failed.", exc_info=error)
+    return error if isinstance(error, HarkError) else ModelError("The server failed.")
 
 
 def _line(item: Any) -> str:

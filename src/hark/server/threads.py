@@ -9,6 +9,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hark.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
@@ -72,9 +74,18 @@ class _Run:
                         break
                     self.tell(("step", step))
         except BaseException as error:  # noqa: BLE001 - raised again where the steps are taken
-            last = ("error", error)
+            last = ("error", _tame(error))
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server is gone
             self.tell(last)
+
+
+def _tame(error: BaseException) -> Exception:
+    """An error that ends one request: asyncio ends the whole server at a SystemExit, or takes it for its own cancel."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration | StopAsyncIteration):
+        return error
+    tame = ModelError("The model ended as if it were the whole program.")
+    tame.__cause__ = error
+    return tame
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -82,10 +93,17 @@ async def in_thread(work: Callable[[], T]) -> T:
     context, gone = contextvars.copy_context(), threading.Event()
     context.run(_unwanted.set, gone)
     try:
-        return await asyncio.get_running_loop().run_in_executor(_POOL, context.run, work)
+        return await asyncio.get_running_loop().run_in_executor(_POOL, context.run, _tamely, work)
     except asyncio.CancelledError:
         gone.set()
         raise
+
+
+def _tamely(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        raise _tame(error)  # noqa: B904 - it is the same, or has its cause
 
 
 def is_unwanted() -> bool:

@@ -64,7 +64,7 @@ async def ready(request: Request) -> Response:
     """Tell whether requests are taken: not while the server starts or ends, nor while it is full."""
     service: Service = request.app.state.service
     status = "full" if service.full else "ok"
-    if not service.ready:
+    if service.stopping or not service.ready:
         status = "closed"
     return JSONResponse({"status": status}, 200 if status == "ok" else 503)
 
