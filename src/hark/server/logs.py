@@ -157,11 +157,17 @@ class CatchAll:
 
         try:
             await self.app(scope, receive, noting)
-        except Exception:
-            log.exception("The request failed.", extra={"request_id": scope["state"]["request_id"]})
+        except Exception as error:  # noqa: BLE001 - it is told where the server's people look
+            failed(scope, error)
             if not begun:  # else uvicorn ends the connection: the client must not take what it has for the whole
                 said = errors.body(HTTPConnection(scope), ModelError("The server failed."))
                 await JSONResponse(said, 500)(scope, receive, send)
+
+
+def failed(scope: Scope, error: Exception) -> None:
+    """Write what went wrong in a request, for whoever runs the server."""
+    request_id = scope.get("state", {}).get("request_id")
+    log.error("The request failed.", exc_info=error, extra={"request_id": request_id})
 
 
 class _Formatter(logging.Formatter):
