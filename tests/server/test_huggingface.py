@@ -297,6 +297,39 @@ def test_streams_tell_the_tokens_and_then_the_whole(http: httpx2.Client, b64: st
     assert (refused.status_code, refused.headers["content-type"]) == (400, "application/json")
 
 
+def test_json_that_breaks_off_is_given_as_far_as_it_goes(http: httpx2.Client, b64: str) -> None:
+    schema = {"type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"]}
+    body = {"inputs": {"audio": b64}, "parameters": {"schema": schema, "max_new_tokens": 2}}
+    (cut,) = http.post("/", json=body).json()
+    assert cut == {"generated_text": '{"said": "echo', "notices": ["The answer broke off at 2 tokens."]}
+    with http.stream("POST", "/", json={**body, "stream": True}) as answer:
+        last = json.loads([line for line in answer.iter_lines() if line][-1].removeprefix("data: "))
+    assert (last["generated_text"], last["details"]["finish_reason"]) == (cut["generated_text"], "length")
+
+
+def test_what_lies_on_disk_is_heard_to_its_end(http: httpx2.Client, tmp_path: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    noise = np.random.default_rng(0).integers(-9999, 9999, 90 * 16000, dtype=np.int16)
+    soundfile.write(tmp_path / "noise.wav", noise, 16000)
+    content = (tmp_path / "noise.wav").read_bytes()
+    with serving("echo") as server:
+        client = InferenceClient(model=server.url)
+        assert client.automatic_speech_recognition(content).text == hark.load("echo").transcribe(content).text
+    assert len(content) > 2 * 2**20
+
+
+def test_chat_completions_are_at_the_address_of_a_model(server: Running, b64: str) -> None:
+    part = {"type": "input_audio", "input_audio": {"data": b64, "format": "wav"}}
+    messages: list[Any] = [{"role": "user", "content": [part, {"type": "text", "text": QUESTION}]}]
+    for place in ("", "/v1", "/models/echo", "/hf-inference/models/echo"):
+        answer = InferenceClient(model=server.url + place).chat_completion(messages)
+        assert answer.choices[0].message.content == (
+            f"echo heard user: [3.4 s, 16000 Hz, sha256 cc15d29b] {QUESTION}"
+        ), place
+
+
 def test_whisper_is_served(tmp_path: Path, clip: bytes) -> None:
     folder = tiny_whisper(tmp_path / "whisper")
     expected = hark.load(f"faster-whisper:{folder}").transcribe(hark.Audio.of(clip), timestamps="word")
@@ -330,6 +363,7 @@ def test_the_javascript_client_is_served(server: Running, examples: Path, heard:
     assert len(found["heard"]) == 8
     assert found["words"]["text"] == SAID == " ".join(chunk["text"] for chunk in found["words"]["chunks"])
     assert found["plain"] == {"generated_text": asked}
+    assert found["chat"] == asked
     assert found["wrapped"] == [{"generated_text": f"{asked}; options temperature 0.5"}]
     assert "".join(found["tokens"]) == found["streamed"] == asked
     assert "There is no option 'nothing' here." in found["errors"]["option"]

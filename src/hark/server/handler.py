@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from hark.answers.answer import Answer
-from hark.errors import HarkError, RequestError
+from hark.errors import CutOffError, HarkError, RequestError
 from hark.listener import load
 from hark.server import huggingface_wire as wire
 from hark.server.config import Config
@@ -22,6 +22,8 @@ from hark.server.media import Media
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from hark.conversation.conversation import Conversation
 
 
 class EndpointHandler:
@@ -52,12 +54,18 @@ class EndpointHandler:
                 raise RequestError("An endpoint with a handler does not stream.", hint="Leave out stream.")
             self.media.heard([clip for one in asked.conversations for clip in one.clips])
             with self._free:
-                answers = [Answer.of(self.listener.answer(one, **asked.options)) for one in asked.conversations]
+                answers = [self._answer(one, asked.options) for one in asked.conversations]
             return asked.result(answers)
         except HarkError as error:
             if error.http_status >= 500 or not error.hint:
                 raise
             raise RequestError(f"{error.message} {error.hint}") from error  # the toolkit shows no hints
+
+    def _answer(self, conversation: Conversation, options: dict[str, Any]) -> Answer:
+        try:
+            return Answer.of(self.listener.answer(conversation, **options))
+        except CutOffError as error:
+            return wire.as_far(error)
 
     def close(self) -> None:
         """Let go of the model and of the processes that decode."""

@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from hark.answers.answer import Answer
 from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
 from hark.audio.sniff import not_audio
 from hark.conversation.huggingface_wire import read_request
-from hark.errors import RequestError
+from hark.errors import CutOffError, RequestError
 from hark.server import huggingface_options as told
 from hark.server.reading import Body, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hark.answers.answer import Answer
     from hark.conversation.conversation import Conversation
     from hark.conversation.messages import Opener
     from hark.engines.engine import Capabilities
@@ -191,6 +191,17 @@ def _chunks(transcript: Transcript, times: str) -> list[dict[str, Any]]:
 def _notices(answer: Answer) -> dict[str, list[str]]:
     lost = [notice.text for notice in answer.notices if notice.kind in _LOST]
     return {"notices": lost} if lost else {}
+
+
+def as_far(error: CutOffError) -> Answer:
+    """What there is of JSON that broke off: the result has it, and a notice that says so.
+
+    Raises:
+        CutOffError: nothing is known of it.
+    """
+    if not isinstance(error.answer, Answer):
+        raise error
+    return error.answer
 
 
 def token(number: int, text: str) -> dict[str, Any]:

@@ -27,6 +27,16 @@ const plain = await client.request({ endpointUrl: url, audio: base64, text: ques
 const asked = { endpointUrl: url, model: "any/model", inputs: { audio: base64, text: question } };
 const wrapped = await client.request({ ...asked, parameters: { temperature: 0.5 } });
 
+const content = [
+  { type: "input_audio", input_audio: { data: base64, format: "wav" } },
+  { type: "text", text: question },
+];
+const chatted = await client.chatCompletion({
+  endpointUrl: `${url}/models/echo`,
+  messages: [{ role: "user", content }],
+});
+const chat = chatted.choices[0].message.content;
+
 const tokens = [];
 let streamed = null;
 for await (const step of client.streamingRequest(asked)) {
@@ -50,4 +60,4 @@ const errors = {
     for await (const _ of client.streamingRequest({ ...asked, parameters: { min_length: 3 } }));
   }),
 };
-console.log(JSON.stringify({ heard, words, plain, wrapped, tokens, streamed, errors }));
+console.log(JSON.stringify({ heard, words, chat, plain, wrapped, tokens, streamed, errors }));

@@ -18,10 +18,11 @@ from fastapi.responses import JSONResponse
 import hark
 from hark.answers.answer import Answer
 from hark.audio.audio import Audio
-from hark.errors import RequestError, TooLargeError
+from hark.errors import CutOffError, RequestError, TooLargeError
 from hark.server import errors
 from hark.server import huggingface_wire as wire
 from hark.server.reading import described
+from hark.server.routes.openai_chat import answered
 from hark.server.sse import events
 from hark.server.threads import in_thread
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from hark.answers.answer import Delta
+    from hark.conversation.conversation import Conversation
     from hark.server.service import Service
 
 router = APIRouter(tags=["Hugging Face"])
@@ -65,6 +67,12 @@ async def info(request: Request, model: str | None = None) -> dict[str, Any]:
     served = service.models.find(model)
     can = service.models.lane(served.name).listener.can
     return {"model_id": served.name, "version": hark.__version__, "capabilities": can.to_dict()}
+
+
+@router.post("/hf-inference/models/{model:path}/v1/chat/completions", include_in_schema=False)
+async def chat(request: Request, model: str) -> Response:
+    """Chat completions at the address that huggingface.js makes of a router's."""
+    return await answered(request, model)
 
 
 @router.post("/", **_DOOR)
@@ -140,12 +148,19 @@ async def _answers(request: Request, service: Service, model: str, asked: wire.A
     """All at once: the model answers together what it can."""
     try:
         async with asyncio.TaskGroup() as group:
-            work = [
-                group.create_task(service.answer(request, model, one, **asked.options)) for one in asked.conversations
-            ]
+            work = [group.create_task(_answer(request, service, model, one, asked)) for one in asked.conversations]
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
     return [task.result() for task in work]
+
+
+async def _answer(
+    request: Request, service: Service, model: str, conversation: Conversation, asked: wire.Asked
+) -> Answer:
+    try:
+        return await service.answer(request, model, conversation, **asked.options)
+    except CutOffError as error:
+        return wire.as_far(error)
 
 
 async def _stream(request: Request, service: Service, model: str, asked: wire.Asked) -> Response:
@@ -158,12 +173,16 @@ async def _tokens(found: AsyncGenerator[Delta]) -> AsyncGenerator[dict[str, Any]
     said: list[Delta] = []
     number = 1
     async with contextlib.aclosing(found):
-        async for delta in found:
-            said.append(delta)
-            if delta.text:
-                yield wire.token(number, delta.text)
-                number += 1
-    yield wire.ending(number, Answer.of(said))
+        try:
+            async for delta in found:
+                said.append(delta)
+                if delta.text:
+                    yield wire.token(number, delta.text)
+                    number += 1
+            answer = Answer.of(said)
+        except CutOffError as error:
+            answer = wire.as_far(error)
+    yield wire.ending(number, answer)
 
 
 def _service(request: Request) -> Service:
