@@ -13,34 +13,42 @@ from hark.answers.doubt import compression
 from hark.errors import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from hark.answers.transcript import Segment, Transcript
 
 
-def verbose(transcript: Transcript) -> dict[str, Any]:
+def verbose(
+    transcript: Transcript, *, task: str = "transcribe", times: Collection[str] = ("segment", "word")
+) -> dict[str, Any]:
     """Segments as Whisper gives them, and all words apart from them; times in seconds.
 
     What only Whisper's decoder has is empty or 0: `tokens`, `seek`, `temperature`, `no_speech_prob`. The mean
-    log-probability is the logarithm of the confidence, and 0 where the model gives none. `language` is a code.
+    log-probability is the logarithm of the confidence, and 0 where the model gives none. `language` is a code. `times`
+    are the kinds wanted, of `segment` and `word`.
     """
     values: dict[str, Any] = {
-        "task": "transcribe",
+        "task": task,
         "language": transcript.language or "",
         "duration": transcript.duration,
         "text": transcript.text,
-        "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],
     }
-    if transcript.words:
+    if "segment" in times:
+        values["segments"] = [_segment(number, segment) for number, segment in enumerate(transcript.segments)]
+    if "word" in times and transcript.words:
         values["words"] = [{"word": w.text, "start": w.start, "end": w.end} for w in transcript.words]
-    return values | _usage(transcript)
+    return values | {"usage": _seconds(transcript)}
 
 
-def diarized(transcript: Transcript) -> dict[str, Any]:
+def diarized(transcript: Transcript, *, apart: bool = False) -> dict[str, Any]:
     """Segments with who speaks; times in seconds.
+
+    Where speakers were told apart (`apart`) and none was found, it is `unknown` who speaks.
 
     Raises:
         OptionError: nobody told the speakers apart.
     """
-    if transcript.segments and not any(segment.speaker for segment in transcript.segments):
+    if transcript.segments and not apart and not any(segment.speaker for segment in transcript.segments):
         raise OptionError("The transcript does not say who speaks.", hint="Ask for it: --speakers (speakers=True).")
     segments = [
         {
@@ -54,7 +62,26 @@ def diarized(transcript: Transcript) -> dict[str, Any]:
         for number, segment in enumerate(transcript.segments)
     ]
     values = {"task": "transcribe", "duration": transcript.duration, "text": transcript.text, "segments": segments}
-    return values | _usage(transcript)
+    return values | {"usage": _seconds(transcript)}
+
+
+def usage(transcript: Transcript) -> dict[str, Any]:
+    """What it took: tokens where the model counts those in and out, else seconds."""
+    used = transcript.usage
+    if used is None or used.input_tokens is None or used.output_tokens is None:
+        return _seconds(transcript)
+    total = used.input_tokens + used.output_tokens
+    return {
+        "type": "tokens",
+        "input_tokens": used.input_tokens,
+        "output_tokens": used.output_tokens,
+        "total_tokens": total,
+    }
+
+
+def languages(transcript: Transcript) -> dict[str, Any]:
+    """The language by its code, where it is known."""
+    return {"languages": [{"code": transcript.language}]} if transcript.language else {}
 
 
 def verbose_json(transcript: Transcript, _rules: object = None) -> str:
@@ -86,8 +113,8 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
     }
 
 
-def _usage(transcript: Transcript) -> dict[str, Any]:
-    return {"usage": {"type": "duration", "seconds": math.ceil(transcript.duration)}}
+def _seconds(transcript: Transcript) -> dict[str, Any]:
+    return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
 def _text(values: dict[str, Any]) -> str:

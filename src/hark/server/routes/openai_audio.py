@@ -1,0 +1,78 @@
+"""OpenAI's audio endpoints: a recording in, its transcript or translation out."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+
+from fastapi import APIRouter, Request
+
+from hark.server import errors, sse
+from hark.server.forms import nested, the_file
+from hark.server.reading import checked, described, form
+from hark.server.threads import in_thread
+from hark.server.transcription_form import Form, TranscriptionForm, TranslationForm, wish_of
+from hark.server.transcripts import about, events, heard, written
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.datastructures import UploadFile
+    from starlette.responses import Response
+
+    from hark.answers.answer import Delta
+    from hark.answers.transcript import Transcript
+    from hark.audio.audio import Audio
+    from hark.server.media import Media
+    from hark.server.service import Service
+    from hark.server.transcription_form import Wish
+
+router = APIRouter(prefix="/v1/audio", tags=["openai"])
+
+
+def _documented(kind: type[Form]) -> dict[str, Any]:
+    return described(kind, "multipart/form-data")
+
+
+@router.post("/transcriptions", openapi_extra=_documented(TranscriptionForm))
+async def transcriptions(request: Request) -> Response:
+    """What is said, in the language spoken."""
+    return await _response(request, TranscriptionForm)
+
+
+@router.post("/translations", openapi_extra=_documented(TranslationForm))
+async def translations(request: Request) -> Response:
+    """What is said, in English."""
+    return await _response(request, TranslationForm)
+
+
+async def _response(request: Request, kind: type[TranscriptionForm | TranslationForm]) -> Response:
+    service: Service = request.app.state.service
+    try:
+        values = nested(await form(request))
+        file = the_file(values)
+        asked = checked(kind, values)
+        wish, served = wish_of(asked), service.models.find(asked.model).name
+        clip = await service.wanted(request, in_thread(lambda: _clip(service.media, file)))
+    finally:
+        await request.close()
+    if wish.stream:
+        steps = await service.stream(request, served, lambda listener: heard(listener, wish, clip))
+        return sse.events(_events(steps, wish), lambda error: errors.body(request, error))
+    *_, transcript = await service.collect(request, served, lambda listener: heard(listener, wish, clip))
+    return await in_thread(lambda: written(cast("Transcript", transcript), wish))
+
+
+def _clip(media: Media, file: UploadFile) -> Audio:
+    """The recording in an upload, decoded."""
+    with about("file"):
+        clip = media.upload(file.file, file.filename or "audio")
+        media.heard([clip])
+    return clip
+
+
+async def _events(steps: AsyncGenerator[Delta | Transcript], wish: Wish) -> AsyncGenerator[dict[str, Any]]:
+    async with contextlib.aclosing(steps):
+        async for step in steps:
+            for event in events(step, wish):
+                yield event
