@@ -89,12 +89,14 @@ class ArrayReader:
     """Gives an array in blocks, like the readers of files do."""
 
     firm = True
+    exact = True
     trouble = ""
 
     def __init__(self, samples: NDArray[Any], rate: int) -> None:
         self.samples, self.rate, self.at = samples, rate, 0
         self.frames: int | None
         self.frames, self.channels = samples.shape
+        self.counted: int | None = self.frames
 
     def seek(self, frame: int) -> int:
         """Go to a frame; returns where reading goes on."""

@@ -53,6 +53,7 @@ class _Recording:
     def reader(self) -> Reader:
         reader = cast("Reader", self.source.reader())
         self._info = (reader.rate, reader.channels, reader.frames)
+        self._counted = self._counted or reader.counted
         return reader
 
     def frames(self) -> int:

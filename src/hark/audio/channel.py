@@ -37,7 +37,8 @@ class ChannelReader:
 
     def __init__(self, reader: Reader, number: int) -> None:
         self.reader, self.number = reader, number
-        self.rate, self.frames, self.firm = reader.rate, reader.frames, reader.firm
+        self.rate, self.frames, self.firm, self.exact = reader.rate, reader.frames, reader.firm, reader.exact
+        self.counted = reader.counted
 
     @property
     def trouble(self) -> str:

@@ -102,6 +102,14 @@ def _unreadable(name: str, head: bytes, failures: list[BaseException]) -> AudioU
     return AudioUnreadableError(f"{name} is not audio, or of no known format.", hint=_HINT)
 
 
+def decoded(reader: Reader) -> Iterator[NDArray[np.float32]]:
+    """A reader's blocks; a failure in the middle is the end of what could be decoded, and becomes its `trouble`."""
+    try:
+        yield from reader.blocks()
+    except _FAILURES as error:
+        reader.trouble = str(error) or type(error).__name__
+
+
 class Pass:
     """One pass over a recording: limits kept, bad numbers cleaned, what is noticed kept in `notices`.
 
@@ -126,7 +134,7 @@ class Pass:
         reader = self.reader
         limit = self._limit(stop)
         at = reader.seek(start) if start else 0
-        for block in self._guarded():
+        for block in decoded(reader):
             first, at = at, at + len(block)
             if at > limit and (stop is None or limit < stop):
                 raise self._too_long()
@@ -144,13 +152,6 @@ class Pass:
         if self.reader.firm and (self.reader.frames or 0) > limit and (stop is None or stop > limit):
             raise self._too_long()
         return limit
-
-    def _guarded(self) -> Iterator[NDArray[np.float32]]:
-        """The reader's blocks; a failure in the middle is the end of what could be decoded."""
-        try:
-            yield from self.reader.blocks()
-        except _FAILURES as error:
-            self.reader.trouble = str(error) or type(error).__name__
 
     def _clean(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -173,8 +174,7 @@ class Pass:
         self._notice_cleaned()
         said = reader.frames if reader.firm else None
         missing = (said - frames) / reader.rate if said else 0.0
-        exact = isinstance(reader, SoundfileReader)
-        if reader.trouble or missing > (0.05 if exact else _SHORTFALL_SECONDS):
+        if reader.trouble or missing > (0.05 if reader.exact else _SHORTFALL_SECONDS):
             of = f" of {said / reader.rate:.1f} s" if said and said > frames else ""
             why = f" ({reader.trouble.strip().rstrip('.')})" if reader.trouble else ""
             self._notice(

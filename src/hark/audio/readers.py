@@ -21,6 +21,7 @@ BLOCK = 2**17  # samples of all channels in a block
 _UNKNOWN = 2**60  # libsndfile gives this many frames or more when a header does not say
 _MAX_GAP_SECONDS = 3600.0
 _MIN_GAP_SECONDS = 0.05
+_MAX_STREAMS = 200
 
 # What FFmpeg may read. Everything that opens further files or addresses (hls, dash, concat, sdp, rtsp, image2, lavfi,
 # devices) is left out.
@@ -46,6 +47,8 @@ class Reader(Protocol):
         rate, channels: native.
         frames: how many the container says there are (None: it does not say).
         firm: whether fewer decoded frames than `frames` mean that the file broke off.
+        exact: whether `frames` is right to the frame where it is right.
+        counted: how many frames there are, where that is known.
         trouble: what went wrong after some sound was decoded; empty when nothing did.
     """
 
@@ -53,6 +56,8 @@ class Reader(Protocol):
     channels: int
     frames: int | None
     firm: bool
+    exact: bool
+    counted: int | None
     trouble: str
 
     def seek(self, frame: int) -> int:
@@ -104,6 +109,9 @@ class _Calm:
 
 class SoundfileReader:
     """Reads with libsndfile."""
+
+    exact = True
+    counted: int | None = None
 
     def __init__(self, file: BinaryIO) -> None:
         promised = promised_frames(file)
@@ -159,6 +167,9 @@ class AvReader:
     Raises:
         UnusableError: there is no audio stream, or an encrypted one. av.FFmpegError: FFmpeg cannot read it.
     """
+
+    exact = False
+    counted: int | None = None
 
     def __init__(self, file: BinaryIO) -> None:
         file.seek(0)
@@ -282,6 +293,8 @@ class AvReader:
 
 
 def _first_audio(container: Any) -> Any:
+    if len(container.streams) > _MAX_STREAMS:
+        raise UnusableError(f"has {len(container.streams)} tracks, which is no recording", "Take one track out of it.")
     if not container.streams.audio:
         raise UnusableError("has no sound: there is no audio track in it", "Was it recorded without a microphone?")
     stream = container.streams.audio[0]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, unquote_to_bytes
 
 from hark.audio.audio import Audio
+from hark.audio.isolated import IsolatedSource, OpenSource
+from hark.audio.isolated_pool import Decoders, Limits
+from hark.audio.sources import BytesSource, FileSource
 from hark.errors import RequestError, TooLargeError
+from hark.server.threads import is_unwanted
 from hark.server.urls import Urls
 
 if TYPE_CHECKING:
@@ -16,19 +21,37 @@ if TYPE_CHECKING:
     from hark.server.config import Config
 
 
+_DECODE_SECONDS = 120.0  # four hours of speech take a core a quarter of that
 _TAKEN = "Send base64, or a data URI (data:audio/wav;base64,...); paths are never opened."
 
 
 class Media:
-    """Makes an Audio of what clients send."""
+    """Makes an Audio of what clients send; whatever is in it is looked into by processes of their own."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.urls = Urls(config)
+        seconds = min(_DECODE_SECONDS, config.deadline_seconds)
+        limits = Limits(seconds=config.max_seconds, wall_seconds=seconds)
+        self.decoders = Decoders(limits, unwanted=is_unwanted)
+
+    def warm(self) -> None:
+        """Start the processes that decode before the first request comes; blocks until they are ready."""
+        self.decoders.warm()
 
     def upload(self, file: BinaryIO | bytes, name: str) -> Audio:
-        """The audio in an uploaded file."""
-        return Audio.of(file, name=name)
+        """The audio in an uploaded file, which may be closed then; what lies on disk is not copied.
+
+        Raises:
+            AudioError: it is empty, or too large.
+        """
+        if isinstance(file, bytes):
+            return self._isolated(BytesSource(file, name))
+        # `fileno` of a SpooledTemporaryFile would put it on disk; `name` is a number when it is there already.
+        if getattr(file, "name", None) is None:
+            file.seek(0)
+            return self._isolated(BytesSource(file.read(), name))
+        return self._isolated(OpenSource(file, name))
 
     def named(self, given: Any, rate: Any = None, name: str | None = None) -> Audio:
         """The audio that a JSON request holds or names: base64, a data URI, or an address; called like `Audio.of`.
@@ -42,23 +65,49 @@ class Media:
         if not isinstance(given, str) or rate is not None:
             raise RequestError("Audio in JSON is text.", hint=_TAKEN)
         if given.startswith("data:"):
-            return Audio.of(given, name=name)
+            return self.upload(_of_data_uri(given), name or given.partition(",")[0][:40])
         if given[:8].lower().startswith(("http://", "https://")):
-            return Audio.of(self.urls.source(given, name))
-        try:
-            return Audio.of(base64.b64decode("".join(given.split()), validate=True), name=name or "audio")
-        except ValueError:
-            raise RequestError("The audio is no base64.", hint=_TAKEN) from None
+            return self._isolated(self.urls.source(given, name))
+        return self.upload(_of_base64(given), name or "audio")
+
+    def _isolated(self, source: FileSource) -> Audio:
+        return Audio.of(IsolatedSource(source, self.decoders))
 
     def heard(self, clips: Sequence[Audio]) -> None:
         """Decode clips, in a process that can be killed, before a model is asked; blocks until that is done.
 
         Raises:
             TooLargeError: there are too many, or they last too long.
-            AudioError: one cannot be used.
+            AudioError: one cannot be used. OutputError: there is no room for what is decoded.
         """
         if len(clips) > self.config.max_clips:
-            raise TooLargeError(f"There are {len(clips)} recordings; the server takes {self.config.max_clips}.")
+            raise TooLargeError(
+                f"There are {len(clips)} recordings; the limit is {self.config.max_clips}.", hint="Ask about fewer."
+            )
+        seconds = 0.0
+        for clip in clips:
+            seconds += clip.duration
+            if seconds > self.config.max_seconds:
+                raise TooLargeError(
+                    f"The recordings last longer than the limit of {self.config.max_seconds:.6g} seconds in all.",
+                    hint="Ask about fewer at once, or cut them.",
+                )
 
     def close(self) -> None:
         """End the processes that decode."""
+        self.decoders.close()
+
+
+def _of_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise RequestError("The audio is no base64.", hint=_TAKEN) from None
+
+
+def _of_data_uri(text: str) -> bytes:
+    """The bytes in a data URI (RFC 2397)."""
+    head, comma, body = text.partition(",")
+    if not comma:
+        raise RequestError("The data URI has no data: no comma in it.", hint=_TAKEN)
+    return _of_base64(unquote(body)) if head.endswith(";base64") else unquote_to_bytes(body)
