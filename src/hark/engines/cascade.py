@@ -106,6 +106,11 @@ class Cascade(Engine):
                 tokens[1] += answer.usage.output_tokens or 0
         yield Delta(usage=Usage(transcript.duration, tokens[0] or None, tokens[1] or None))
 
+    def warm(self) -> None:
+        """Load both models."""
+        self._hears.warm()
+        self._writes.warm()
+
     def close(self) -> None:
         """Let go of both models."""
         self._hears.close()

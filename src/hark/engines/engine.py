@@ -203,6 +203,9 @@ class Engine(ABC):
         del options
         return False
 
+    def warm(self) -> None:  # noqa: B027 - many engines have nothing to load
+        """Load now what the first question would load."""
+
     def close(self) -> None:  # noqa: B027 - most engines hold nothing that must be let go
         """Let go of processes and memory; the engine may load them again when next asked."""
 

@@ -85,6 +85,10 @@ class FasterWhisper(Engine):
         except RuntimeError as error:
             raise ModelError(f"{self.name} failed: {error}", hint="`hark doctor` checks the model.") from error
 
+    def warm(self) -> None:
+        """Load the weights."""
+        self._loaded()
+
     def close(self) -> None:
         """Let go of the weights; they are loaded again when next asked."""
         with self._loading:

@@ -125,6 +125,10 @@ class Transformers(Engine):
         """Is it a question, and no task that the model has a way of its own for?"""
         return not (options.task or isinstance(self.family, (Classifier, Transcriber)))
 
+    def warm(self) -> None:
+        """Load the weights."""
+        self.loaded()
+
     def close(self) -> None:
         """Let go of the weights, and of what was heard with them."""
         with self._loading:
