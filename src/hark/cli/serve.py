@@ -1,22 +1,76 @@
-"""`hark serve`: models over HTTP."""
+"""`hark serve`: models over HTTP; `hark serve key`: a key for it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hark.cli import options as o
+from hark.cli.serve_options import config, with_options
+from hark.cli.show import downloading, out, reporting
+from hark.errors import MissingExtraError, OutputError
 
-def serve(
-    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="A model, or NAME=MODEL; several.")] = None,
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 8000,
+if TYPE_CHECKING:
+    from hark.server.config import Config
+
+app = typer.Typer(invoke_without_command=True, add_help_option=True)
+
+
+@app.callback()
+@with_options
+def serve(context: typer.Context, quiet: o.Quiet = False, *, values: dict[str, Any]) -> None:
+    """Serve models over HTTP to clients of OpenAI's and Hugging Face's protocols: docs/server.md."""
+    if context.invoked_subcommand is not None:
+        return
+    with reporting():
+        try:
+            from hark.server.run import run
+        except ImportError as error:
+            raise MissingExtraError.of("The server", "serve") from error
+        wanted = config(values)
+        _check_models(wanted, download=values["download"], quiet=quiet)
+        run(wanted, lambda address: _announce(wanted, address, quiet=quiet))
+
+
+def _check_models(config: Config, *, download: bool, quiet: bool) -> None:
+    """Refuse, before anything listens, models that are not there or cannot be loaded as wanted; load none."""
+    from dataclasses import asdict
+
+    from hark.engines.catalog import open_engine, resolve
+
+    for served in config.models:
+        how = asdict(served.loading)
+        with downloading(quiet=quiet or not download) as show:
+            open_engine(resolve(served.model, served.answer_with), download=download, progress=show, **how).close()
+
+
+def _announce(config: Config, address: str, *, quiet: bool) -> None:
+    key = ' -H "Authorization: Bearer $KEY"' if config.keys else ""
+    names = [served.name for served in config.models]
+    with contextlib.suppress(OutputError):  # it serves, whoever reads this
+        out(f"hark serves {', '.join(names)} at {address}")
+        if not quiet:
+            out(f"Try: curl{key} {address}/v1/audio/transcriptions -F file=@recording.wav -F model={names[0]}")
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose it is: logs and metrics name it so.")],
+    file: Annotated[
+        Path | None, typer.Option("--add-to", help="Append its line to this file; only the key is shown then.")
+    ] = None,
 ) -> None:
-    """Serve models to clients of OpenAI's and Hugging Face's protocols."""
-    import uvicorn
+    """Make a key for a server: the key goes to the client, the line with its hash into the file of keys."""
+    with reporting():
+        from hark.server import keys
 
-    from hark.server.app import create_app
-    from hark.server.config import Config, Served
-
-    served = tuple(Served(name=one.partition("=")[0], model=one.rpartition("=")[2]) for one in model or ["builtin"])
-    uvicorn.run(create_app(Config(models=served, host=host, port=port)), host=host, port=port)
+        made = keys.new()
+        line = keys.line(name, made)
+        if file is None:
+            out(f"Key, for the client:           {made}\nLine, for --api-keys-file FILE: {line}")
+            return
+        keys.add(file, name, made)
+        out(made)
