@@ -1,12 +1,15 @@
-"""The models of a server by name: opened when first asked for, closed when idle or when memory is short."""
+"""The models of a server by name: loaded when first asked, closed when idle or when memory is short."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import hark
-from hark.errors import NotServedError
+from hark.engines.catalog import resolve
+from hark.errors import NotServedError, OptionError
 from hark.server.lanes import Lane
+from hark.server.memory import Memory, megabytes
 
 if TYPE_CHECKING:
     from hark.server.config import Config, Served
@@ -16,12 +19,21 @@ _ANY = ("", "dummy", "tgi")
 
 
 class Models:
-    """All models that clients may name."""
+    """All models that clients may name. Each is opened at once; weights are read when it is first asked.
+
+    Attributes:
+        lanes: the way to each, by name.
+
+    Raises:
+        HarkError: a model cannot be opened.
+        OptionError: one alone takes more memory than all may.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self._served = {served.name: served for served in config.models}
-        self._lanes: dict[str, Lane] = {}
+        memory = Memory(config.memory_mb)
+        self.lanes = {served.name: _lane(served, config, memory) for served in self._served.values()}
 
     @property
     def names(self) -> list[str]:
@@ -43,14 +55,35 @@ class Models:
         return self._served[name]
 
     def lane(self, name: str | None) -> Lane:
-        """The way to a model."""
-        served = self.find(name)
-        if served.name not in self._lanes:
-            listener = hark.load(served.model, answer_with=served.answer_with)
-            self._lanes[served.name] = Lane(listener, self.config)
-        return self._lanes[served.name]
+        """The way to a model.
+
+        Raises:
+            NotServedError: there is no such model here.
+        """
+        return self.lanes[self.find(name).name]
+
+    async def warm(self) -> None:
+        """Load the first model now.
+
+        Raises:
+            HarkError: it cannot be loaded.
+        """
+        await self.lane(None).warm()
 
     async def close(self) -> None:
         """Let go of all models."""
-        for lane in self._lanes.values():
-            lane.listener.close()
+        for lane in self.lanes.values():
+            await lane.close()
+
+
+def _lane(served: Served, config: Config, memory: Memory) -> Lane:
+    how = {field.name: getattr(served.loading, field.name) for field in fields(served.loading)}
+    chosen = {name: value for name, value in how.items() if value != getattr(type(served.loading)(), name)}
+    listener = hark.load(served.model, answer_with=served.answer_with, **chosen)
+    takes = megabytes(resolve(served.model, served.answer_with), served.loading)
+    if memory.bound is not None and takes > memory.bound:
+        raise OptionError(
+            f"The weights of {served.name} take {takes:.0f} MB, and all models together may take {memory.bound:g} MB.",
+            hint="Raise the bound on memory, or load it with quantize or a smaller dtype.",
+        )
+    return Lane(listener, config, memory, takes)

@@ -9,18 +9,22 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hark.answers.answer import Delta
 from hark.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
+    Ended = Callable[[Exception | None], None]
+
 T = TypeVar("T")
+_NOTHING = Delta()
 _unwanted: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("unwanted", default=None)
 _POOL = ThreadPoolExecutor(256, thread_name_prefix="hark")  # many only wait: for a process, or an address far away
 _AHEAD = 64  # steps that may wait to be taken: a slow client slows its model, and fills no memory
 
 
-async def steps(make: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
+async def steps(make: Callable[[], Iterator[T]], ended: Ended | None = None) -> AsyncGenerator[T]:
     """Run a generator in a thread of its own and give what it yields.
 
     When this is closed or cancelled, the generator is closed after the step it is in, and this ends when it has.
@@ -28,64 +32,86 @@ async def steps(make: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
     Raises:
         Exception: whatever the generator raises.
     """
-    loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Any]()
-    run = _Run(make, lambda item: loop.call_soon_threadsafe(inbox.put_nowait, item))
-    context = contextvars.copy_context()
-    context.run(_unwanted.set, run.unwanted)
-    thread = threading.Thread(target=context.run, args=(run.work,), daemon=True)
-    thread.start()
-    ended = False
+    inbox = asyncio.Queue[Any]()
+
+    def end(error: Exception | None) -> None:
+        if ended:
+            ended(error)
+        inbox.put_nowait(("end", error))
+
+    work = Work(make, lambda step: inbox.put_nowait(("step", step)), end)
     try:
         while True:
             kind, value = await inbox.get()
             if kind == "step":
-                run.room.release()
+                work.took()
                 yield value
-                continue
-            ended = True
-            if kind == "error":
+            elif value is not None:
                 raise value
-            return
+            else:
+                return
     finally:
-        run.stop()
-        while not ended:  # the model is free only when the thread is
-            ended = (await asyncio.shield(inbox.get()))[0] != "step"
+        work.stop()
+        await work.over.wait()  # the model is free only when the thread is
 
 
-class _Run:
-    """The generator's side, in its thread."""
+class Work:
+    """A generator at work in a thread; `step` and `end` are called in the event loop, `end` last and always.
 
-    def __init__(self, make: Callable[[], Iterator[Any]], tell: Callable[[tuple[str, Any]], Any]) -> None:
-        self.make, self.tell = make, tell
-        self.room = threading.Semaphore(_AHEAD)
-        self.unwanted = threading.Event()
+    Steps that say nothing (an empty `Delta`) are places to stop, and not passed on.
+    """
+
+    def __init__(self, make: Callable[[], Iterator[Any]], step: Callable[[Any], None], end: Ended) -> None:
+        self.over = asyncio.Event()
+        self._make, self._step, self._end = make, step, end
+        self._loop = asyncio.get_running_loop()
+        self._room, self._unwanted = threading.Semaphore(_AHEAD), threading.Event()
+        context = contextvars.copy_context()
+        context.run(_unwanted.set, self._unwanted)
+        try:
+            threading.Thread(target=context.run, args=(self._work,), daemon=True).start()
+        except RuntimeError as error:  # there are as many threads as the system allows
+            self._loop.call_soon(self._ended, tame(error))
 
     def stop(self) -> None:
-        self.unwanted.set()
-        self.room.release()
+        """End it after the step it is in."""
+        self._unwanted.set()
+        self._room.release()
 
-    def work(self) -> None:
-        last: tuple[str, Any] = ("end", None)
+    def took(self) -> None:
+        """Make room for one step more."""
+        self._room.release()
+
+    def _work(self) -> None:
+        error: Exception | None = None
         try:
-            with contextlib.closing(self.make()) as steps:  # type: ignore[type-var]
+            with contextlib.closing(self._make()) as steps:  # type: ignore[type-var]
                 for step in steps:
-                    self.room.acquire()
-                    if self.unwanted.is_set():
+                    if not (isinstance(step, Delta) and step == _NOTHING):
+                        self._room.acquire()
+                        self._tell(self._step, step)
+                    if self._unwanted.is_set():
                         break
-                    self.tell(("step", step))
-        except BaseException as error:  # noqa: BLE001 - raised again where the steps are taken
-            last = ("error", _tame(error))
+        except BaseException as raised:  # noqa: BLE001 - it is told where the steps are taken
+            error = tame(raised)
+        self._tell(self._ended, error)
+
+    def _ended(self, error: Exception | None) -> None:
+        self.over.set()
+        self._end(error)
+
+    def _tell(self, what: Callable[[Any], None], value: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server is gone
-            self.tell(last)
+            self._loop.call_soon_threadsafe(what, value)
 
 
-def _tame(error: BaseException) -> Exception:
+def tame(error: BaseException) -> Exception:
     """An error that ends one request: asyncio ends the whole server at a SystemExit, or takes it for its own cancel."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration | StopAsyncIteration):
         return error
-    tame = ModelError("The model ended as if it were the whole program.")
-    tame.__cause__ = error
-    return tame
+    tamed = ModelError("The model ended as if it were the whole program.")
+    tamed.__cause__ = error
+    return tamed
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -103,7 +129,7 @@ def _tamely(work: Callable[[], T]) -> T:
     try:
         return work()
     except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-        raise _tame(error)  # noqa: B904 - it is the same, or has its cause
+        raise tame(error)  # noqa: B904 - it is the same, or has its cause
 
 
 def is_unwanted() -> bool:
