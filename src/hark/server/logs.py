@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 import uuid
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("hark.server")
+_current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _ID = re.compile(r"[A-Za-z0-9._:=-]{1,128}")
 _PLAIN_WORD = re.compile(r"[!#-<>-~]+")  # neither space nor quote nor =
@@ -55,6 +57,7 @@ class RequestLog:
             return
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(Headers(scope=scope).get("x-request-id", ""))
+        _current.set(state["request_id"])  # also for what threads and libraries write while they serve it
         seen = _Seen(state["request_id"], content=self.content)
         begun = time.perf_counter()
         try:
@@ -157,17 +160,11 @@ class CatchAll:
 
         try:
             await self.app(scope, receive, noting)
-        except Exception as error:  # noqa: BLE001 - it is told where the server's people look
-            failed(scope, error)
+        except Exception:
+            log.exception("The request failed.")
             if not begun:  # else uvicorn ends the connection: the client must not take what it has for the whole
                 said = errors.body(HTTPConnection(scope), ModelError("The server failed."))
                 await JSONResponse(said, 500)(scope, receive, send)
-
-
-def failed(scope: Scope, error: Exception) -> None:
-    """Write what went wrong in a request, for whoever runs the server."""
-    request_id = scope.get("state", {}).get("request_id")
-    log.error("The request failed.", exc_info=error, extra={"request_id": request_id})
 
 
 class _Formatter(logging.Formatter):
@@ -208,7 +205,7 @@ class _Text(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The time, the level, what is said, and where it broke."""
         said = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in self.said(record))
-        request_id = getattr(record, "request_id", None)
+        request_id = None if hasattr(record, "fields") else _current.get()
         text = f"{_time(record)} {record.levelname} {said}{f' id={request_id}' if request_id else ''}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
@@ -220,7 +217,7 @@ class _Json(_Formatter):
         """One object."""
         values = {"time": _time(record), "level": record.levelname.lower(), "logger": record.name}
         fields = getattr(record, "fields", None)
-        values |= fields or {"message": self.said(record), "id": getattr(record, "request_id", None)}
+        values |= fields or {"message": self.said(record), "id": _current.get()}
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
         return json.dumps(values, default=str)

@@ -88,9 +88,12 @@ async def form(request: Request) -> FormData:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise RequestError("The body is no form.", hint="Send multipart/form-data with the recording as `file`.")
     try:
-        return await request.form(max_files=20, max_fields=200, max_part_size=_PART)
+        found = await request.form(max_files=20, max_fields=200, max_part_size=_PART)
     except HTTPException as error:
         raise RequestError(f"The form cannot be read: {error.detail}") from None
+    if request.app.state.service.config.log_content:
+        request.state.asked = {name: value for name, value in found.multi_items() if isinstance(value, str)}
+    return found
 
 
 def described(kind: type[BaseModel], media_type: str = "application/json", **examples: Any) -> dict[str, Any]:
