@@ -46,6 +46,7 @@ class ChatMessage(Wire):
     audio: Annotated[Any, Only()] = None
     function_call: Annotated[Any, Only()] = None
     tool_calls: Annotated[Any, Only([])] = None
+    parsed: Any = None  # what openai for Python made of the JSON in `content`; it sends that along
 
     def plain(self) -> dict[str, Any]:
         """The message as `read_messages` takes it."""
