@@ -28,22 +28,29 @@ Several = Annotated[list[str], BeforeValidator(_listed), Field(default_factory=l
 Times = Annotated[list[Literal["word", "segment"]], BeforeValidator(_listed), Field(default_factory=list)]
 
 
-def _with_file(schema: dict[str, Any]) -> None:
-    """The file is taken out of the form before the rest is read."""
+def _as_form(schema: dict[str, Any]) -> None:
+    """What a model's schema does not say: the file, which is taken out before; and forms hold no null."""
     file = {"type": "string", "format": "binary", "description": "The recording: any format, audio or video."}
+    for values in schema["properties"].values():
+        for kind in values.pop("anyOf", ()):
+            values.update(kind if kind["type"] != "null" else {})
     schema["properties"] = {"file": file, **schema["properties"]}
-    schema["required"] = ["file", *schema.get("required", ())]
+    schema["required"] = ["file"]
+
+
+def _about(text: str) -> Any:
+    return Field(default=None, description=text)
 
 
 class Form(Body):
     """What both forms hold beside the file."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_with_file)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_as_form)
 
-    model: Text = None
-    language: Text = None
-    prompt: Text = None
-    temperature: float | None = None
+    model: Text = _about("One of those of /v1/models; the first where none is named.")
+    language: Text = _about("Code of the language spoken, such as en.")
+    prompt: Text = _about("Context, such as names to expect; of models that mind it.")
+    temperature: float | None = _about("0 where the model always gives the same.")
     top_p: float | None = None
     seed: int | None = None
     max_completion_tokens: int | None = None
@@ -53,21 +60,21 @@ class TranscriptionForm(Form):
     """What `POST /v1/audio/transcriptions` takes."""
 
     response_format: Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"] = "json"
-    timestamp_granularities: Times
-    stream: bool = False
-    languages: Several
-    keywords: Several
-    include: Several
-    chunking_strategy: Any = None
-    known_speaker_names: Several
-    known_speaker_references: Several
+    timestamp_granularities: Annotated[Times, Field(description="Of verbose_json; segment where nothing is said.")]
+    stream: Annotated[bool, Field(description="As events, of json, text and diarized_json.")] = False
+    languages: Annotated[Several, Field(description="At most one: the same as language.")]
+    keywords: Annotated[Several, Field(description="Words to expect; like prompt.")]
+    include: Annotated[Several, Field(description="Refused: no model gives log-probabilities of tokens.")]
+    chunking_strategy: Any = _about("auto, or an object with type=server_vad: long recordings are cut at pauses.")
+    known_speaker_names: Annotated[Several, Field(description="Refused: speakers are told apart, not recognised.")]
+    known_speaker_references: Annotated[Several, Field(description="Refused, too.")]
 
 
 class TranslationForm(Form):
     """What `POST /v1/audio/translations` takes."""
 
     response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
-    to_language: Text = None
+    to_language: Text = _about("Code of the language wanted; en.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from hark.server import errors, sse
 from hark.server.forms import nested, the_file
 from hark.server.reading import checked, described, form
 from hark.server.threads import in_thread
-from hark.server.transcription_form import Form, TranscriptionForm, TranslationForm, wish_of
+from hark.server.transcription_form import TranscriptionForm, TranslationForm, wish_of
 from hark.server.transcripts import about, events, heard, written
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from starlette.datastructures import UploadFile
-    from starlette.responses import Response
 
     from hark.answers.answer import Delta
     from hark.answers.transcript import Transcript
@@ -30,17 +29,24 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/v1/audio", tags=["openai"])
 
 
-def _documented(kind: type[Form]) -> dict[str, Any]:
-    return described(kind, "multipart/form-data")
+_ASKED = {"file": "(the recording)", "model": "builtin"}
+_WORDS = {**_ASKED, "response_format": "verbose_json", "timestamp_granularities": ["word", "segment"]}
+_TRANSCRIPTION = described(
+    TranscriptionForm, "multipart/form-data", text=_ASKED, words=_WORDS, streamed={**_ASKED, "stream": True}
+)
+_TRANSLATION = described(TranslationForm, "multipart/form-data", subtitles={**_ASKED, "response_format": "srt"})
+_CONTENT: dict[str, Any] = {"application/json": {}, "text/plain": {}, "text/vtt": {}}
+_WRITTEN: dict[int | str, dict[str, Any]] = {200: {"description": "In the response_format", "content": _CONTENT}}
+_TOLD: dict[int | str, dict[str, Any]] = {200: {**_WRITTEN[200], "content": {**_CONTENT, "text/event-stream": {}}}}
 
 
-@router.post("/transcriptions", openapi_extra=_documented(TranscriptionForm))
+@router.post("/transcriptions", openapi_extra=_TRANSCRIPTION, response_class=Response, responses=_TOLD)
 async def transcriptions(request: Request) -> Response:
     """What is said, in the language spoken."""
     return await _response(request, TranscriptionForm)
 
 
-@router.post("/translations", openapi_extra=_documented(TranslationForm))
+@router.post("/translations", openapi_extra=_TRANSLATION, response_class=Response, responses=_WRITTEN)
 async def translations(request: Request) -> Response:
     """What is said, in English."""
     return await _response(request, TranslationForm)
