@@ -271,6 +271,8 @@ def test_what_is_no_recording_or_too_large_is_refused(http: httpx2.Client) -> No
     assert (large.status_code, "1 MB" in large.text) == (413, True)
     text = http.post("/", content=b"A" * 2**19 + b"AAAA")
     assert (text.status_code, "0.5 MB" in text.text) == (413, True)
+    form = http.post("/", files={"file": b"RIFF"})
+    assert (form.status_code, "no forms" in form.text) == (400, True)
     assert http.post("/models/none", content=b"RIFF").status_code == 404
     assert http.post("/", json={"model": "none", "inputs": "UklGRg=="}).status_code == 404
 

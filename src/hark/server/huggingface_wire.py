@@ -131,7 +131,7 @@ def query(items: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def read(given: Any, can: Capabilities, opened: Opener, more: dict[str, Any] | None = None) -> Asked:
-    """What a request asks a model that can do so much; `opened` makes an Audio of what it names.
+    """What a request asks a model that can do so much; `opened` makes an Audio of what it names (not of an Audio).
 
     Raises:
         RequestError: it has no shape that is known, or an option that is not.
@@ -156,7 +156,11 @@ def read(given: Any, can: Capabilities, opened: Opener, more: dict[str, Any] | N
     requests, batch = _requests({name: item for name, item in fields.items() if item is not None})
     if batch and whole.stream:
         raise RequestError("Only one answer is streamed at a time.", hint="Leave out stream.", param="stream")
-    conversations = tuple(read_request(one, opened)[0] for one in requests)
+
+    def heard(named: Any, *more: Any, **how: Any) -> Audio:
+        return named if isinstance(named, Audio) else opened(named, *more, **how)
+
+    conversations = tuple(read_request(one, heard)[0] for one in requests)
     wrapped = kind == "text" and whole.inputs is not None
     return Asked(conversations, told.options(asked, can), kind, wrapped, batch, whole.stream)
 
