@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 import pytest
+from chatting import ASKED, clip, events, form, posted, question
 from huggingface_hub import InferenceClient, set_client_factory
 from huggingface_hub.utils._http import default_client_factory
 from nodejs import node
@@ -25,9 +26,6 @@ from tiny.openai_server import CHAT, LoopbackServer, chat_chunks
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-PATH = "/v1/chat/completions"
-ASKED = "What does the person say?"
 
 
 class Order(BaseModel):
@@ -62,29 +60,6 @@ def client(server: Running) -> Iterator[OpenAI]:
 @pytest.fixture(scope="module")
 def data(examples: Path) -> str:
     return base64.b64encode((examples / "order.flac").read_bytes()).decode()
-
-
-def clip(data: str) -> Any:
-    return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
-
-
-def question(*parts: Any, text: str = ASKED) -> Any:
-    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
-
-
-def form(schema: dict[str, Any]) -> Any:
-    return {"type": "json_schema", "json_schema": {"name": "order", "schema": schema, "strict": True}}
-
-
-def posted(server: Running, data: str, path: str = PATH, **values: Any) -> httpx2.Response:
-    body = {"model": "echo", "messages": question(clip(data)), **values}
-    return httpx2.post(server.url + path, json=body, timeout=30)
-
-
-def events(response: httpx2.Response) -> list[Any]:
-    lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
-    assert lines.pop() == "[DONE]"
-    return [json.loads(line) for line in lines]
 
 
 def said(client: OpenAI, messages: Any, **options: Any) -> str:
@@ -225,82 +200,6 @@ def test_options_reach_the_model(client: OpenAI, data: str) -> None:
     assert "Summarize" in summary
 
 
-def test_what_asks_for_nothing_is_taken(client: OpenAI, data: str) -> None:
-    nothing: Any = {
-        "n": 1, "modalities": ["text"], "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "tools": [],
-        "logprobs": False, "store": False, "service_tier": "auto", "user": "me", "metadata": {"a": "b"},
-        "response_format": {"type": "text"}, "stop": [], "parallel_tool_calls": True, "tool_choice": "none",
-        "safety_identifier": "x", "prompt_cache_key": "y", "reasoning_effort": None, "verbosity": "medium",
-    }  # fmt: skip
-    assert said(client, question(clip(data)), **nothing) == said(client, question(clip(data)))
-
-
-REFUSED: list[tuple[str | None, dict[str, Any]]] = [
-    ("n", {"n": 2}),
-    ("n", {"n": True}),
-    ("tools", {"tools": [{"type": "function", "function": {"name": "f"}}]}),
-    ("tool_choice", {"tool_choice": "required"}),
-    ("logprobs", {"logprobs": True}),
-    ("top_logprobs", {"top_logprobs": 3}),
-    ("frequency_penalty", {"frequency_penalty": 0.5}),
-    ("presence_penalty", {"presence_penalty": -1}),
-    ("logit_bias", {"logit_bias": {"50256": -100}}),
-    ("modalities", {"modalities": ["text", "audio"]}),
-    ("audio", {"audio": {"voice": "alloy", "format": "wav"}}),
-    ("store", {"store": True}),
-    ("service_tier", {"service_tier": "flex"}),
-    ("reasoning_effort", {"reasoning_effort": "high"}),
-    ("verbosity", {"verbosity": "low"}),
-    ("web_search_options", {"web_search_options": {}}),
-    ("prediction", {"prediction": {"type": "content", "content": "x"}}),
-    ("top_k", {"top_k": 5}),
-    ("stream_options", {"stream_options": {"include_usage": True}}),
-    ("stream_options.include_obfuscation", {"stream": True, "stream_options": {"include_obfuscation": True}}),
-    ("temperature", {"temperature": 2.5}),
-    ("temperature", {"temperature": "0.5"}),
-    ("top_p", {"top_p": 0}),
-    ("seed", {"seed": -1}),
-    ("max_tokens", {"max_tokens": 0}),
-    ("max_tokens", {"max_tokens": 3, "max_completion_tokens": 4}),
-    ("stop.0", {"stop": ""}),
-    ("response_format.type", {"response_format": {"type": "regex", "value": "[a-z]+"}}),
-    ("response_format", {"response_format": {"type": "json_schema"}}),
-    ("response_format", {"response_format": {"type": "json"}}),
-    ("response_format", {"response_format": {"type": "text", "value": {"type": "object"}}}),
-    ("response_format", {"response_format": form({"type": "obj"})}),
-    ("response_format", {"response_format": form({"$ref": "http://127.0.0.1/schema.json"})}),
-    ("hark.speed", {"hark": {"speed": 2}}),
-    ("hark.timestamps", {"hark": {"timestamps": "sample"}}),
-    ("messages", {"messages": []}),
-    ("messages", {"messages": [{"role": "user", "content": "Without any audio?"}]}),
-    ("messages.0.content", {"messages": [{"role": "user", "content": None}]}),
-    ("messages.0.role", {"messages": [{"role": "tool", "content": "x"}]}),
-    ("messages.0.name", {"messages": [{"role": "user", "content": "x", "name": "me"}]}),
-    ("messages.0.tool_calls", {"messages": [{"role": "assistant", "content": "x", "tool_calls": [{"id": "1"}]}]}),
-    ("messages.0.refusal", {"messages": [{"role": "assistant", "content": "x", "refusal": "No."}]}),
-    ("messages", {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}),
-    ("messages.0.content.0", {"messages": question({"type": "image_url", "image_url": {"url": "data:,x"}})}),
-    ("messages.0.content.0.file.file.file_data", {"messages": question({"type": "file", "file": {"file_id": "f"}})}),
-    (None, {"messages": question({"type": "audio", "path": "/etc/passwd"})}),
-    (None, {"messages": question({"type": "audio_url", "audio_url": {"url": "file:///etc/passwd"}})}),
-    (None, {"messages": question({"type": "audio_url", "audio_url": {"url": "http://127.0.0.1:9/a.wav"}})}),
-    (None, {"messages": question(clip("?"))}),
-    (None, {"hark": {"task": "nonsense"}}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("param", "values"), REFUSED, ids=lambda value: str(value)[:60])
-def test_what_cannot_be_honoured_is_refused_by_name(
-    server: Running, data: str, param: str | None, values: dict[str, Any]
-) -> None:
-    refused = posted(server, data, **values)
-    assert refused.status_code == 400
-    error = refused.json()["error"]
-    assert (error["type"], error["param"]) == ("invalid_request_error", param)
-    assert error["message"].endswith((".", "?"))
-    assert "passwd" not in error["message"]
-
-
 def test_an_error_reaches_the_client_as_its_own(client: OpenAI, data: str) -> None:
     with pytest.raises(openai.BadRequestError) as error:
         said(client, question(clip(data)), temperature=5)
@@ -308,26 +207,6 @@ def test_an_error_reaches_the_client_as_its_own(client: OpenAI, data: str) -> No
     with pytest.raises(openai.NotFoundError) as missing:
         client.chat.completions.create(model="gpt-5", messages=question(clip(data)))
     assert missing.value.code == "model_not_found"
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        form({"type": "array", "items": {"type": "integer"}, "minItems": 2}),
-        {"type": "json_object", "value": {"type": "array", "items": {"type": "integer"}, "minItems": 2}},
-        {"type": "json", "value": {"type": "array", "items": {"type": "integer"}, "minItems": 2}},
-        {"type": "json", "value": '{"type": "array", "items": {"type": "integer"}, "minItems": 2}'},
-    ],
-)
-def test_json_fits_the_schema_in_every_form_it_is_sent(server: Running, data: str, wanted: Any) -> None:
-    found = json.loads(posted(server, data, response_format=wanted).json()["choices"][0]["message"]["content"])
-    assert len(found) == 2
-    assert all(isinstance(one, int) for one in found)
-
-
-def test_a_json_object_is_one(server: Running, data: str) -> None:
-    found = posted(server, data, response_format={"type": "json_object"}).json()["choices"][0]["message"]["content"]
-    assert isinstance(json.loads(found), dict)
 
 
 def test_a_model_in_the_path_wins(server: Running, data: str) -> None:
