@@ -1,7 +1,7 @@
 """Every error hark raises, in one tree.
 
 ```
-HarkError                          hint: what to do about it, http_status
+HarkError                          hint: what to do about it, param: the option it is about, http_status
 ├── AudioError (ValueError)            the audio cannot be used
 │   ├── AudioNotFoundError (FileNotFoundError)   no such file
 │   ├── AudioUnreadableError               not audio, a folder, no permission, a broken file
@@ -35,25 +35,28 @@ from typing import ClassVar
 
 
 class HarkError(Exception):
-    """Base of all errors of hark: a sentence, a hint on what to do, and the HTTP status it maps to."""
+    """Base of all errors of hark: a sentence, a hint on what to do, the option it is about, and its HTTP status."""
 
     http_status: ClassVar[int] = 500
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", param: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.param = param
 
     def __str__(self) -> str:
         return self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive pickling (worker processes), the hint included."""
-        return _rebuild, (type(self), self.message, self.hint)
+        return _rebuild, (type(self), self.message, self.hint, self.param)
 
 
-def _rebuild(kind: type[HarkError], message: str, hint: str) -> HarkError:
-    return kind(message, hint=hint)
+def _rebuild(kind: type[HarkError], message: str, hint: str, param: str | None) -> HarkError:
+    error = kind(message, hint=hint)
+    error.param = param
+    return error
 
 
 class AudioError(HarkError, ValueError):
@@ -138,10 +141,6 @@ class RequestError(HarkError, ValueError):
     """A request to hark's server that it does not take."""
 
     http_status = 400
-
-    def __init__(self, message: str, *, hint: str = "", param: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.param = param
 
 
 class NotAllowedError(RequestError, PermissionError):

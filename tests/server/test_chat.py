@@ -261,6 +261,13 @@ def test_the_offline_default_answers(data: str, order: hark.Audio) -> None:
         ChatCompletion.model_validate(whole, strict=True)
         refused = posted(server, data, model="builtin", temperature=0.5).json()["error"]
         assert "temperature" in refused["message"]
+        assert refused["param"] == "temperature"
+        for limit in ("max_tokens", "max_completion_tokens"):
+            assert posted(server, data, model="builtin", **{limit: 9}).json()["error"]["param"] == limit
+        fits = form(Order.model_json_schema())
+        for stream in (False, True):
+            error = posted(server, data, model="builtin", response_format=fits, stream=stream).json()["error"]
+            assert error["param"] == "response_format"
 
 
 def test_a_tiny_chat_model_answers(tmp_path: Path, data: str, order: hark.Audio) -> None:

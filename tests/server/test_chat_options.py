@@ -94,7 +94,9 @@ REFUSED: list[tuple[str | None, dict[str, Any]]] = [
     (None, {"messages": question({"type": "audio_url", "audio_url": {"url": "file:///etc/passwd"}})}),
     (None, {"messages": question({"type": "audio_url", "audio_url": {"url": "http://127.0.0.1:9/a.wav"}})}),
     (None, {"messages": question(clip("?"))}),
-    (None, {"hark": {"task": "nonsense"}}),
+    ("stop", {"stop": "a", "response_format": {"type": "json_object"}}),
+    ("hark.task", {"hark": {"task": "nonsense"}}),
+    ("hark.language", {"hark": {"language": ""}}),
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ T = TypeVar("T")
 Gone = Callable[[int], bool]
 Timestamps = Literal["none", "segment", "word"]
 _FINENESS: tuple[Timestamps, ...] = ("none", "segment", "word")
+_HONOUR = "honour the option "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,11 @@ class Options:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None and not _allowed(field.name, value):
-                raise OptionError(f"{field.name} cannot be {value!r}.", hint=_ALLOWED[field.name][1])
+                raise OptionError(f"{field.name} cannot be {value!r}.", hint=_ALLOWED[field.name][1], param=field.name)
         if self.stop and self.schema:
-            raise OptionError("stop cannot be used with a schema: it would break the JSON.", hint="Leave out one.")
+            raise OptionError(
+                "stop cannot be used with a schema: it would break the JSON.", hint="Leave out one.", param="stop"
+            )
 
     @classmethod
     def of(cls, **values: Any) -> Options:
@@ -220,7 +223,10 @@ def check(name: str, can: Capabilities, conversation: Conversation, options: Opt
         raise UnsupportedError("There is no audio in the conversation.", hint="Give at least one recording.")
     what = _beyond(can, conversation, options)
     if what:
-        raise UnsupportedError(f"{name} cannot {what}; {_does(can, what)}.", hint=_instead(conversation, options))
+        param = what.removeprefix(_HONOUR) if what.startswith(_HONOUR) else None
+        raise UnsupportedError(
+            f"{name} cannot {what}; {_does(can, what)}.", hint=_instead(conversation, options), param=param
+        )
 
 
 def _beyond(can: Capabilities, conversation: Conversation, options: Options) -> str | None:
@@ -239,7 +245,7 @@ def _beyond(can: Capabilities, conversation: Conversation, options: Options) -> 
     }
     for field in fields(options):
         if field.name not in ("task", "timestamps", *can.options):
-            wanted[f"honour the option {field.name}"] = getattr(options, field.name) is not None
+            wanted[f"{_HONOUR}{field.name}"] = getattr(options, field.name) is not None
     return next((what for what, beyond in wanted.items() if beyond), None)
 
 

@@ -68,7 +68,7 @@ def page(connection: HTTPConnection, error: HTTPException) -> JSONResponse:
 def body(connection: HTTPConnection, error: HarkError) -> dict[str, Any]:
     """The JSON that says what is wrong."""
     code = "model_not_found" if isinstance(error, NotServedError) and error.param == "model" else None
-    return _shaped(connection, told(error), error.http_status, getattr(error, "param", None), code)
+    return _shaped(connection, told(error), error.http_status, error.param, code)
 
 
 def _shaped(

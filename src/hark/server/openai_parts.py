@@ -6,6 +6,7 @@ https://huggingface.co/docs/transformers/chat_templating_multimodal.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,10 +15,12 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from hark.answers.schema import Schema
 from hark.engines.engine import Options
-from hark.errors import OptionError, RequestError
+from hark.errors import OptionError, RequestError, UnsupportedError
 from hark.server.reading import Body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hark.answers.answer import Answer
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -194,6 +197,19 @@ def keywords(values: dict[str, Any], more: Hark) -> dict[str, Any]:
     given = {name: value for name, value in values.items() if value is not None} | more.given()
     Options.of(**{name: value for name, value in given.items() if name != "long"})
     return given
+
+
+_NAMES = {name: f"hark.{name}" for name in Hark.model_fields}
+
+
+@contextlib.contextmanager
+def called(**names: str) -> Iterator[None]:
+    """Call options in errors what clients call them: `names` are those that hark calls otherwise."""
+    try:
+        yield
+    except (OptionError, UnsupportedError) as error:
+        error.param = (_NAMES | names).get(error.param, error.param) if error.param else None
+        raise
 
 
 def named(kind: str) -> str:

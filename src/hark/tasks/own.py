@@ -44,7 +44,7 @@ def find(name: str) -> Task:
     near = difflib.get_close_matches(name, every, n=1)
     start = f"Did you mean {near[0]}? " if near else ""
     lost = f" {len(broken)} files in {folder()} are broken: `hark tasks` says why." if broken else ""
-    raise OptionError(f"There is no task {name!r}.", hint=f"{start}Tasks are {', '.join(every)}.{lost}")
+    raise OptionError(f"There is no task {name!r}.", hint=f"{start}Tasks are {', '.join(every)}.{lost}", param="task")
 
 
 def listed() -> tuple[dict[str, Task], dict[Path, OptionError]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from hark.answers.answer import Answer
@@ -13,13 +13,12 @@ from hark.conversation.messages import read_messages
 from hark.errors import CutOffError, RequestError
 from hark.server import errors, sse
 from hark.server.chat_wire import ChatRequest, Chunks, completion
+from hark.server.openai_parts import called
 from hark.server.reading import described, json_body
 from hark.server.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from starlette.responses import Response
 
     from hark.answers.answer import Delta
     from hark.conversation.conversation import Conversation
@@ -53,11 +52,13 @@ async def answered(request: Request, model: str | None) -> Response:
     body = await json_body(request, ChatRequest)
     service: Service = request.app.state.service
     served = service.models.find(model or body.model).name
-    options = body.options()
-    conversation = await heard(request, body.plain(), "messages")
-    if not body.stream:
-        return JSONResponse(completion(await whole(request, served, conversation, options), served))
-    steps = await service.stream(request, served, lambda listener: listener.answer(conversation, **options))
+    limit = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
+    with called(max_new_tokens=limit, schema="response_format"):
+        options = body.options()
+        conversation = await heard(request, body.plain(), "messages")
+        if not body.stream:
+            return JSONResponse(completion(await whole(request, served, conversation, options), served))
+        steps = await service.stream(request, served, lambda listener: listener.answer(conversation, **options))
     chunks = Chunks(served, counting=bool(body.stream_options and body.stream_options.include_usage))
     return sse.events(_chunks(steps, chunks), lambda error: errors.body(request, error))
 

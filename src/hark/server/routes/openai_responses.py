@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from hark.answers.answer import Answer
 from hark.errors import CutOffError
 from hark.server import errors, sse
+from hark.server.openai_parts import called
 from hark.server.reading import described, json_body
 from hark.server.responses_wire import Reply, ResponsesRequest
 from hark.server.routes.openai_chat import as_far, heard, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from starlette.responses import Response
 
     from hark.answers.answer import Delta
     from hark.errors import HarkError
@@ -37,12 +36,13 @@ async def respond(request: Request) -> Response:
     body = await json_body(request, ResponsesRequest)
     service: Service = request.app.state.service
     served = service.models.find(body.model).name
-    options = body.options()
-    conversation = await heard(request, body.plain(), "input")
     reply = Reply(body, served)
-    if not body.stream:
-        return JSONResponse(reply.whole(await whole(request, served, conversation, options)))
-    steps = await service.stream(request, served, lambda listener: listener.answer(conversation, **options))
+    with called(max_new_tokens="max_output_tokens", schema="text.format"):
+        options = body.options()
+        conversation = await heard(request, body.plain(), "input")
+        if not body.stream:
+            return JSONResponse(reply.whole(await whole(request, served, conversation, options)))
+        steps = await service.stream(request, served, lambda listener: listener.answer(conversation, **options))
 
     def failed(error: HarkError) -> Event:
         return reply.failed(error, errors.body(request, error)["error"]["message"])
