@@ -99,13 +99,14 @@ class HostCheck(_Check):
 
     def refusal(self, scope: Scope) -> HarkError | None:
         """Refuse a name that was not given."""
-        host = _host(Headers(scope=scope).get("host", ""))
-        if "*" in self.names or host in self.names or _is_address(host):
-            return None
-        shown = host[:100] or "(none)"
-        return ForeignError(
-            f"This server does not go by the name {shown!r}.", hint="Start it with --allow-host and that name."
-        )
+        hosts = [_host(given) for given in Headers(scope=scope).getlist("host")] or [""]
+        for host in hosts:
+            if not ("*" in self.names or host in self.names or _is_address(host)):
+                return ForeignError(
+                    f"This server does not go by the name {host[:100]!r}.",
+                    hint="Start it with --allow-host and that name.",
+                )
+        return None
 
 
 class OriginCheck(_Check):
