@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 import hark
+from hark.answers.answer import Delta
 from hark.answers.transcript import Segment, Word
 from hark.audio.speech import FRAME, RATE, SpeechDetector
 from hark.audio.windows import windows
@@ -19,7 +20,7 @@ from hark.engines.faster_whisper import cut
 from tiny.openai_server import TRANSCRIBE, LoopbackServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 LENGTH = 0.4  # seconds of a word
@@ -87,12 +88,13 @@ def test_models_of_transformers_join_windows_of_a_monologue(
 
     samples = monologue(250)
 
-    def heard(_self: Any, inputs: Any, window: Any, _options: Any, _counted: Any) -> Segment:
+    def heard(_self: Any, inputs: Any, window: Any, _options: Any, _counted: Any) -> Generator[Delta, None, Segment]:
         del inputs
         words = tuple(
             Word(text, window.start + first / RATE, window.start + after / RATE)
             for text, first, after in understood(window.samples)
         )
+        yield Delta()
         return Segment(" ".join(w.text for w in words), window.start, window.end, words if timed else ())
 
     family = "seamless_m4t" if task == "translate" else "speech_to_text"

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import soxr
 
+from hark.answers.answer import Delta
 from hark.engines.builtin.confidence import trust, verdict
 from hark.engines.builtin.recognise import Recogniser
 from hark.errors import ModelError
@@ -97,7 +98,7 @@ def test_times_move_with_the_recording(recogniser: Recogniser, meeting: np.ndarr
 def test_segments_come_in_order_with_progress(recogniser: Recogniser, meeting: np.ndarray) -> None:
     deltas = list(recogniser.recognise([meeting[: 20 * RATE]]))
     segments = [segment for delta in deltas for segment in delta.segments]
-    progress = [delta.heard for delta in deltas]
+    progress = [delta.heard for delta in deltas if delta != Delta()]  # empty ones are places to stop
     assert [s.start for s in segments] == sorted(s.start for s in segments)
     assert None not in progress
     assert progress == sorted(progress)  # type: ignore[type-var]

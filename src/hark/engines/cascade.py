@@ -12,6 +12,7 @@ from hark.answers.answer import Answer, Delta, Notice, Usage
 from hark.answers.transcript import Transcript
 from hark.conversation.conversation import Conversation, Message, Text
 from hark.engines.engine import Capabilities, Engine, Options
+from hark.engines.steps import batch_steps
 from hark.errors import ModelError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class Cascade(Engine):
         spoken, gap, tokens = iter(transcript.segments), "", [0, 0]
         while some := list(itertools.islice(spoken, TOGETHER)):
             asked = [Conversation().say(TRANSLATE.format(to=options.to, text=part.text)) for part in some]
-            for part, answer in zip(some, self._writes.generate_batch(asked, wished), strict=True):
+            answers = yield from batch_steps(self._writes, asked, wished)
+            for part, answer in zip(some, answers, strict=True):
                 text = " ".join(answer.text.split())
                 segment = replace(part, text=text, words=(), language=options.to)
                 yield Delta(gap + text, (segment,), answer.notices, language=options.to)
@@ -128,8 +130,7 @@ class Cascade(Engine):
             options = Options(task="transcribe", language=language)
             for delta in self._hears.generate(Conversation.ask((clip,)), options):
                 steps.append(delta)
-                if delta.heard is not None:
-                    yield Delta(heard=before + delta.heard)
+                yield Delta(heard=None if delta.heard is None else before + delta.heard)
             known = Transcript.of(Answer.of(steps), clip)
             with self._lock:
                 self._transcripts[key] = known

@@ -154,8 +154,7 @@ class _Work:
         found = []
         for delta in self.listener.stream(clip, **self.options):
             found.append(delta)
-            if delta.heard is not None:
-                yield Delta(heard=before + share * delta.heard)
+            yield Delta(heard=None if delta.heard is None else before + share * delta.heard)
         transcript = Transcript.of(Answer.of(found), clip)
         return self.refine(transcript, clip) if self.refine else transcript
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hark.answers.answer import Answer, Delta, Notice, Usage
 from hark.answers.transcript import Segment
 from hark.conversation.conversation import Conversation
+from hark.engines.steps import batch_steps
 from hark.errors import OptionError, UnsupportedError
 from hark.tasks.quotes import clock
 
@@ -147,7 +148,7 @@ def _split(engine: Engine, clip: Audio, most: float, system: str, prompt: str, o
         for number, one in enumerate(stretches(clip, ends), 1)
     )
     while some := list(itertools.islice(asked, _TOGETHER)):
-        answers = engine.generate_batch([conversation for _, conversation in some], plain)
+        answers = yield from batch_steps(engine, [conversation for _, conversation in some], plain)
         found += zip((stretch for stretch, _ in some), answers, strict=True)
         notices = tuple(notice for answer in answers for notice in answer.notices)
         yield Delta(notices=notices, heard=some[-1][0].end)
@@ -191,7 +192,7 @@ def combined(engine: Engine, lines: Sequence[str], prompt: str, options: Options
     while len(groups) > 1:
         whole: list[str] = []
         for group in groups:
-            answer = Answer.of(engine.generate(_reading(group, prompt, system, None), plain))
+            (answer,) = yield from batch_steps(engine, [_reading(group, prompt, system, None)], plain)
             span = f"[{group[0].partition(' to ')[0].lstrip('[')} to {_end(group[-1])}]"
             whole.append(f"{span} {answer.text.strip()[: _ROOM // 4]}")
             yield Delta(usage=answer.usage, notices=answer.notices)

@@ -6,7 +6,7 @@ import contextlib
 import re
 import weakref
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hark.audio.audio import Audio
 
 _FRAME_SECONDS = 0.01
+_BEAT = 0.05  # seconds between places to stop
 _PAUSE, _PADDING = 0.4, 0.2  # seconds; the decoder needs some silence around speech
 _PRONUNCIATION = re.compile(r"\(\d+\)$")
 _FIRST_PERSON = re.compile(r"i('.+)?")
@@ -54,15 +55,19 @@ class Recogniser:
         counted = _Counted(source.stream() if hasattr(source, "stream") else source)
         joiner = Joiner()
         with contextlib.closing(self.hear(counted)) as windows_heard:
-            for window, found in windows_heard:
+            for one in windows_heard:
+                if one is None:
+                    yield Delta()
+                    continue
+                window, found = one
                 segment = segment_of(found, window.start, window.end)
                 yield Delta(segments=tuple(joiner.add(window, segment)), heard=window.end)
         yield Delta(segments=tuple(joiner.finish()), heard=counted.seconds)
 
-    def hear(self, blocks: Iterable[NDArray[np.float32]]) -> Generator[tuple[Window, list[Found]], None, None]:
+    def hear(self, blocks: Iterable[NDArray[np.float32]]) -> Generator[tuple[Window, list[Found]] | None, None, None]:
         """The windows of a recording, in order, each with what was found in it, fillers and all.
 
-        Windows may share some seconds (see `hark.audio.joining`).
+        Windows may share some seconds (see `hark.audio.joining`). None comes now and then in between: a place to stop.
         """
         if not self._pool.mine:  # after a fork
             self._pool = self._new_pool(self._pool.size)
@@ -74,9 +79,9 @@ class Recogniser:
                 pending.append((window, threads.submit(pool.run, _pcm(window.samples), call)))
                 # Enough in flight to keep all workers busy, and no more than that: memory stays flat.
                 while pending and (pending[0][1].done() or len(pending) > 2 * pool.size):
-                    yield _result(*pending.popleft())
+                    yield from _result(*pending.popleft())
             while pending:
-                yield _result(*pending.popleft())
+                yield from _result(*pending.popleft())
         finally:
             call.stop()
             threads.shutdown(wait=False, cancel_futures=True)
@@ -122,8 +127,10 @@ def _pcm(samples: NDArray[np.float32]) -> bytes:
     return (samples * (32000 / max(peak, 1e-6))).astype("<i2").tobytes()
 
 
-def _result(window: Window, future: Future[list[Found]]) -> tuple[Window, list[Found]]:
-    return window, future.result()
+def _result(window: Window, future: Future[list[Found]]) -> Iterator[tuple[Window, list[Found]] | None]:
+    while not wait((future,), _BEAT).done:
+        yield None
+    yield window, future.result()
 
 
 def segment_of(found: list[Found], start: float, end: float) -> Segment | None:
