@@ -40,6 +40,7 @@ def test_what_asks_for_nothing_is_taken(server: Running, data: str) -> None:
         "logprobs": False, "store": False, "service_tier": "auto", "user": "me", "metadata": {"a": "b"},
         "response_format": {"type": "text"}, "stop": [], "parallel_tool_calls": True, "tool_choice": "none",
         "safety_identifier": "x", "prompt_cache_key": "y", "reasoning_effort": None, "verbosity": "medium",
+        "hark": None,
     }  # fmt: skip
     assert content(posted(server, data, **nothing)) == content(posted(server, data))
 
@@ -70,6 +71,7 @@ REFUSED: list[tuple[str | None, dict[str, Any]]] = [
     ("top_p", {"top_p": 0}),
     ("seed", {"seed": -1}),
     ("max_tokens", {"max_tokens": 0}),
+    ("max_tokens", {"max_tokens": 10**30}),
     ("max_tokens", {"max_tokens": 3, "max_completion_tokens": 4}),
     ("stop.0", {"stop": ""}),
     ("response_format.type", {"response_format": {"type": "regex", "value": "[a-z]+"}}),

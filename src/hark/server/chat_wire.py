@@ -96,7 +96,7 @@ class ChatRequest(Wire):
     top_p: Share | None = None
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
-    hark: Hark = Hark()
+    hark: Hark | None = None
     # What changes no answer:
     user: str | None = None
     metadata: dict[str, Any] | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class Wire(Body):
@@ -188,13 +188,13 @@ def schema(given: Any, param: str) -> Schema:
         ) from None
 
 
-def keywords(values: dict[str, Any], more: Hark) -> dict[str, Any]:
+def keywords(values: dict[str, Any], more: Hark | None) -> dict[str, Any]:
     """Keywords of `Listener.answer`, checked before anything is waited for.
 
     Raises:
         OptionError: one has a wrong value, or they contradict each other.
     """
-    given = {name: value for name, value in values.items() if value is not None} | more.given()
+    given = {name: value for name, value in values.items() if value is not None} | (more.given() if more else {})
     Options.of(**{name: value for name, value in given.items() if name != "long"})
     return given
 

@@ -135,7 +135,7 @@ class ResponsesRequest(Wire):
     text: TextWish | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    hark: Hark = Hark()
+    hark: Hark | None = None
     # What changes no answer:
     user: str | None = None
     metadata: dict[str, str] | None = None
