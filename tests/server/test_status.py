@@ -2,13 +2,59 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import httpx2
+import openai
+
+import hark
+from hark.server import service as services
 from serving import serving
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_it_is_alive_and_names_its_models() -> None:
-    with serving("echo", "second=echo") as server, httpx2.Client(base_url=server.url) as client:
-        assert client.get("/health").json()["status"] == "ok"
-        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["echo", "second"]
-        assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
-        assert isinstance(client.get("/nothing").json()["error"], str)
+    with serving("echo", "org/second=echo") as server, httpx2.Client(base_url=server.url) as client:
+        assert client.get("/health").json() == {"status": "ok"}
+        assert client.get("/version").json() == {"version": hark.__version__}
+        assert client.get("/info").json()["model_id"] == "echo"
+        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["echo", "org/second"]
+
+
+def test_openais_client_lists_models_and_what_they_can_do() -> None:
+    with serving("echo", "org/second=builtin") as server:
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
+        listed = client.models.list().data
+        assert [model.id for model in listed] == ["echo", "org/second"]
+        assert all(abs(model.created - time.time()) < 60 for model in listed)
+        second = client.models.retrieve("org/second")
+        assert (second.id, second.object, second.owned_by) == ("org/second", "model", "hark")
+        assert second.model_extra is not None
+        assert second.model_extra["hark"]["can"] == hark.load("builtin").can.to_dict()
+        for name in ("nothing", "org", "dummy", "http://127.0.0.1", "org/second/more"):
+            try:
+                client.models.retrieve(name)
+            except openai.NotFoundError as error:
+                assert error.code == "model_not_found"
+                assert error.param == "model"
+            else:
+                raise AssertionError(name)
+
+
+def test_a_model_without_a_folder_is_as_old_as_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services.time, "time", lambda: 1_700_000_000.0)
+    with serving("echo") as server:
+        assert httpx2.get(server.url + "/v1/models/echo").json()["created"] == 1_700_000_000
+
+
+def test_ready_tells_whether_requests_are_taken() -> None:
+    with serving() as server, httpx2.Client(base_url=server.url) as client:
+        assert (client.get("/ready").status_code, client.get("/ready").json()) == (200, {"status": "ok"})
+        server.service.stopping = True
+        assert (client.get("/ready").status_code, client.get("/ready").json()) == (503, {"status": "closed"})
+        assert client.get("/health").status_code == 200
+        server.service.stopping, server.service.ready = False, False
+        assert client.get("/ready").status_code == 503

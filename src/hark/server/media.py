@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -15,7 +16,7 @@ from hark.server.threads import is_unwanted
 from hark.server.urls import Urls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
     from hark.server.config import Config
@@ -26,10 +27,15 @@ _TAKEN = "Send base64, or a data URI (data:audio/wav;base64,...); paths are neve
 
 
 class Media:
-    """Makes an Audio of what clients send; whatever is in it is looked into by processes of their own."""
+    """Makes an Audio of what clients send; whatever is in it is looked into by processes of their own.
+
+    Attributes:
+        on_heard: called with the seconds that it took to decode the clips of a request.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.on_heard: Callable[[float], object] = float
         self.urls = Urls(config)
         seconds = min(_DECODE_SECONDS, config.deadline_seconds)
         limits = Limits(seconds=config.max_seconds, wall_seconds=seconds)
@@ -80,6 +86,7 @@ class Media:
             TooLargeError: there are too many, or they last too long.
             AudioError: one cannot be used. OutputError: there is no room for what is decoded.
         """
+        begun = time.perf_counter()
         if len(clips) > self.config.max_clips:
             raise TooLargeError(
                 f"There are {len(clips)} recordings; the limit is {self.config.max_clips}.", hint="Ask about fewer."
@@ -92,6 +99,7 @@ class Media:
                     f"The recordings last longer than the limit of {self.config.max_seconds:.6g} seconds in all.",
                     hint="Ask about fewer at once, or cut them.",
                 )
+        self.on_heard(time.perf_counter() - begun)
 
     def close(self) -> None:
         """End the processes that decode."""

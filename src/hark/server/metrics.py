@@ -74,10 +74,10 @@ class Metrics:
 class Heard:
     """Watches the steps of one answer for the first text and for what it took."""
 
-    def __init__(self, metrics: Metrics, model: str, state: Any) -> None:
+    def __init__(self, metrics: Metrics, model: str, state: Any, *, streamed: bool) -> None:
         self.metrics, self.model, self.state = metrics, model, state
         self.usage: Usage | None = None
-        self.told = False
+        self.told = not streamed  # the first text of a whole answer comes with its last
 
     def step(self, step: Any) -> None:
         """Look at a step: a Delta, or whatever a door makes of it."""

@@ -97,12 +97,14 @@ async def form(request: Request) -> FormData:
 
 
 def described(kind: type[BaseModel], media_type: str = "application/json", **examples: Any) -> dict[str, Any]:
-    """What `openapi_extra` of a route says about a body that the route reads itself."""
-    schema = _inlined(kind.model_json_schema())
-    content: dict[str, Any] = {"schema": schema}
+    """What `openapi_extra` of a route says about a body that the route reads itself; with `stream`, it gives events."""
+    content: dict[str, Any] = {"schema": _inlined(kind.model_json_schema())}
     if examples:
         content["examples"] = {name: {"value": value} for name, value in examples.items()}
-    return {"requestBody": {"required": True, "content": {media_type: content}}}
+    found: dict[str, Any] = {"requestBody": {"required": True, "content": {media_type: content}}}
+    if "stream" in kind.model_fields:
+        found["responses"] = {"200": {"content": {"text/event-stream": {}}}}
+    return found
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:

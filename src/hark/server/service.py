@@ -46,6 +46,10 @@ class Service:
         self.metrics = Metrics()
         self.models = Models(config)
         self.media = Media(config)
+        self.media.on_heard = self.metrics.decoded.observe
+        for name, lane in self.models.lanes.items():
+            lane.on_wait = self.metrics.queued.labels(name).observe
+            lane.on_batch = self.metrics.batches.labels(name).observe
         self.ready = False
         self.stopping = False
         self.inside = 0
@@ -92,7 +96,7 @@ class Service:
             ClientLeftError: the client left.
             DeadlineError: it took too long; also from the generator, when it has begun.
         """
-        heard = self._heard(request, model)
+        heard = self._heard(request, model, streamed=True)
         found = self.models.lane(model).run(work)
         try:
             first = [await self.wanted(request, anext(found))]
@@ -144,10 +148,10 @@ class Service:
             if not task.done():
                 ending.leave(task)
 
-    def _heard(self, request: Request, model: str | None) -> Heard:
+    def _heard(self, request: Request, model: str | None, *, streamed: bool = False) -> Heard:
         name = self.models.find(model).name
         request.state.model = name
-        return Heard(self.metrics, name, request.state)
+        return Heard(self.metrics, name, request.state, streamed=streamed)
 
     def _left(self, request: Request) -> float:
         begun: float = request.state.begun
@@ -160,6 +164,10 @@ class Service:
     def measured(self) -> bytes:
         """What was counted, in Prometheus' text format."""
         self.metrics.inside.set(self.inside)
+        for name, lane in self.models.lanes.items():
+            self.metrics.waiting.labels(name).set(lane.waiting)
+            self.metrics.running.labels(name).set(lane.running)
+            self.metrics.loaded.labels(name).set(lane.loaded)
         return self.metrics.page()
 
     async def close(self) -> None:
