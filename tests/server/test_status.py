@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import httpx2
 import openai
+import pytest
 
 import hark
 from hark.server import service as services
 from serving import serving
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_it_is_alive_and_names_its_models() -> None:
@@ -35,13 +32,9 @@ def test_openais_client_lists_models_and_what_they_can_do() -> None:
         assert second.model_extra is not None
         assert second.model_extra["hark"]["can"] == hark.load("builtin").can.to_dict()
         for name in ("nothing", "org", "dummy", "http://127.0.0.1", "org/second/more"):
-            try:
+            with pytest.raises(openai.NotFoundError) as found:
                 client.models.retrieve(name)
-            except openai.NotFoundError as error:
-                assert error.code == "model_not_found"
-                assert error.param == "model"
-            else:
-                raise AssertionError(name)
+            assert (found.value.code, found.value.param) == ("model_not_found", "model")
 
 
 def test_a_model_without_a_folder_is_as_old_as_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
