@@ -17,7 +17,7 @@ from hark.answers.transcript import Transcript
 from hark.conversation.conversation import Conversation
 from hark.engines.asking import prepared
 from hark.engines.engine import Options
-from hark.errors import AudioError, HarkError, RequestError
+from hark.errors import HarkError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,8 +43,7 @@ def about(param: str) -> Iterator[None]:
     except HarkError as error:
         if error.http_status != 400:
             raise
-        about_file = isinstance(error, AudioError)
-        raise RequestError(error.message, hint=error.hint, param="file" if about_file else param) from error
+        raise RequestError(error.message, hint=error.hint, param=param) from error
 
 
 def heard(listener: Listener, wish: Wish, clip: Audio) -> Iterator[Delta | Transcript]:
