@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import os
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from hark.listener import Listener
     from hark.server.config import Config
     from hark.server.service import Service
 
@@ -69,11 +69,19 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take requests, and say so."""
         if self.service.config.warm:
-            lane = self.service.models.lane(None)
-            async with contextlib.aclosing(lane.run(_warmed)) as done:
-                [step async for step in done]
+            await self.service.models.warm()
         await super().startup(sockets)
         self.announce()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the end of the terminal for the wish to end, too, unless it is ignored (`nohup`)."""
+        hangup = getattr(signal, "SIGHUP", None)
+        here = threading.current_thread() is threading.main_thread()
+        if here and hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+            signal.signal(hangup, self.handle_exit)
+        with super().capture_signals():
+            yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal: the first is a wish, the second an order."""
@@ -94,11 +102,6 @@ class _Server(uvicorn.Server):
             logs.log.info("Stopping; what runs may take %g s more.", self.service.config.shutdown_seconds)
             self.should_exit = True
         return await super().on_tick(counter)
-
-
-def _warmed(listener: Listener) -> Iterator[None]:
-    listener.engine.warm()
-    yield
 
 
 def _end_after(seconds: float, status: int) -> None:
