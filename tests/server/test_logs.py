@@ -107,8 +107,10 @@ def test_with_content_questions_and_answers_are_written_but_no_recording(log: Lo
         written = httpx2.post(
             f"{server.url}/v1/audio/transcriptions", files={"file": tone.read_bytes()}, data={"model": "echo"}
         )
-    assert (asked.status_code, written.status_code) == (200, 200)
-    first, second = log.values
+        heard = httpx2.post(server.url, json={"audio": data, "text": "Who is heard?"})
+    assert (asked.status_code, written.status_code, heard.status_code) == (200, 200, 200)
+    first, second, third = log.values
+    assert third["asked"] == {"audio": f"({len(data)} characters)", "text": "Who is heard?"}
     assert "What is heard?" in str(first["asked"])
     assert data[:200] not in log.text
     assert (

@@ -44,7 +44,10 @@ async def received(request: Request, file: BinaryIO) -> dict[str, Any]:
             file.write(chunk)
     if not size:
         raise RequestError("There is nothing in the request.", hint="Send the bytes of a recording, or JSON.")
-    return await in_thread(lambda: _read(file, size, service))
+    found = await in_thread(lambda: _read(file, size, service))
+    if service.config.log_content:
+        request.state.asked = dict(found)
+    return found
 
 
 def _read(file: BinaryIO, size: int, service: Service) -> dict[str, Any]:
