@@ -108,6 +108,24 @@ def test_a_size_is_refused_before_the_body_comes(small: Running, length: str) ->
         assert plain.recv(4096)[9:12] == (b"413" if length == str(2**40) else b"400")
 
 
+def test_a_client_that_sends_all_before_it_reads_gets_its_answer(small: Running) -> None:
+    data = bytes(6 * 2**20)
+    with connected(small.url) as plain, within(10):
+        plain.sendall(head("/", Content_Length=len(data)))
+        time.sleep(0.2)  # the answer is there by now
+        plain.sendall(data)  # a connection that is reset would raise here, and lose the answer
+        status, said = rest(plain)  # which ends with the connection: the server takes no more
+    assert status == 413
+    assert "connection: close" in said.lower()
+
+
+def test_a_refused_upload_is_not_taken_for_ever(small: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "_LINGER_SECONDS", 0.5)
+    with connected(small.url) as plain, within(5):
+        plain.sendall(head("/v1/audio/translations", Content_Length=2**40))
+        assert rest(plain)[0] == 413
+
+
 def test_a_body_at_a_drip_ends_at_the_deadline() -> None:
     with serving(deadline_seconds=0.5) as server, connected(server.url) as plain, within(5):
         plain.sendall(head(CHAT, Content_Length=1000, Content_Type="application/json"))
