@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hark.server.memory import Memory, give_back
-from hark.server.questions import Answering, Question, Turn, joint, together
+from hark.server.questions import Answering, Question, Turn, joins, joint, together
 from hark.server.threads import in_thread, steps
 
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ class Lane:
             HarkError: as `Listener.answer`.
         """
         question = Question(conversation, options)
-        able = self.config.max_batch > 1 and self.listener.engine.can.batch_exact
-        found = await in_thread(lambda: joint(self.listener, question)) if able else None
+        engine = self.listener.engine
+        able = self.config.max_batch > 1 and joins(engine)
+        found = await in_thread(lambda: joint(engine, question)) if able else None
         turn = self._queued(question, found)
         try:
             answer: Answer = await turn.done

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hark.answers.answer import Answer
 from hark.engines.asking import Asked
 from hark.engines.bucketing import buckets
-from hark.engines.engine import while_wanted
+from hark.engines.engine import Engine, while_wanted
 from hark.errors import ModelError
 from hark.server.threads import Work, tame
 
@@ -71,17 +71,21 @@ class Turn:
             self.done.exception()  # read, or asyncio complains of an error that nobody saw
 
 
-def joint(listener: Listener, question: Question) -> Joint | None:
-    """What to ask the engine together with others; None where it has to be asked alone.
+def joins(engine: Engine) -> bool:
+    """Can it be that questions are answered together?"""
+    return engine.can.batch_exact and type(engine).batches is not Engine.batches
+
+
+def joint(engine: Engine, question: Question) -> Joint | None:
+    """What to ask an engine that `joins` together with others; None where it has to be asked alone.
 
     It may decode, so that it is done in a thread.
 
     Raises:
         HarkError: as `Listener.answer`.
     """
-    engine = listener.engine
     asked = Asked.of(engine, question.conversation, **question.options)
-    if asked.alone or not (engine.can.batch_exact and engine.batches(asked.options)):
+    if asked.alone or not engine.batches(asked.options):
         return None
     seconds = sum(clip.duration for clip in asked.conversation.clips)
     return Joint(asked, round(seconds * TOKENS_A_SECOND) + len(asked.conversation.prompt) // 4)
@@ -92,7 +96,8 @@ def together(head: Turn, waiting: Iterable[Turn], most: int) -> list[Turn]:
     if head.joint is None:
         return [head]
     wanted = head.joint.asked.options
-    alike = [turn for turn in waiting if turn.joint is not None and turn.joint.asked.options == wanted]
+    here = (turn for turn in waiting if not turn.done.done())
+    alike = [turn for turn in here if turn.joint is not None and turn.joint.asked.options == wanted]
     return next(bucket for bucket in buckets(alike, _tokens, most) if head in bucket)
 
 
@@ -106,7 +111,7 @@ def answers(listener: Listener, turns: Sequence[Turn]) -> Iterator[Told]:
         yield _alone(listener, turns[0])
         return
     found: list[Answer] | None = None
-    with contextlib.suppress(Exception):  # each is told its own error, if it has one, when it is asked alone
+    with contextlib.suppress(BaseException):  # each is told its own error, if it has one, when it is asked alone
         joints = [turn.joint.asked for turn in turns if turn.joint]
         conversations = [asked.conversation for asked in joints]
         found = listener.engine.generate_batch(conversations, joints[0].options, lambda number: turns[number].gone)
