@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from hark.answers.answer import Delta
 from hark.errors import DeadlineError
 from hark.server import ending
 from hark.server.media import Media
@@ -14,7 +15,7 @@ from hark.server.metrics import Heard, Metrics
 from hark.server.models import Models
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 
     from starlette.requests import Request
 
@@ -74,12 +75,20 @@ class Service:
         heard = self._heard(request, model)
         lane = self.models.lane(model)
 
-        async def everything() -> list[T]:
-            found = []
-            async with contextlib.aclosing(lane.run(work)) as steps:
-                async for step in steps:
+        found: list[T] = []
+
+        def gathered(listener: Listener) -> Iterator[Delta]:
+            """The steps stay in the model's thread; what they leave are places to stop."""
+            with contextlib.closing(cast("Generator[T]", work(listener))) as steps:
+                for step in steps:
                     heard.step(step)
                     found.append(step)
+                    yield Delta()
+
+        async def everything() -> list[T]:
+            async with contextlib.aclosing(lane.run(gathered)) as steps:
+                async for _ in steps:
+                    pass
             return found
 
         try:
