@@ -199,6 +199,8 @@ class _Worker:
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         environment |= {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "OMP_NUM_THREADS": "1"}
         environment |= {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+        # Blocks of samples are taken from memory at hand (glibc): fresh pages cost a fifth of the time of an upload.
+        environment |= {"MALLOC_MMAP_THRESHOLD_": str(2**23), "MALLOC_TRIM_THRESHOLD_": str(2**24)}
         with theirs:
             try:
                 self.process = subprocess.Popen(

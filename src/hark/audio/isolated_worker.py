@@ -169,7 +169,7 @@ def _check(name: str, frames: int, most: int, frame: int, limits: dict[str, Any]
 
 
 def _put(block: Any, out: int, name: str) -> None:
-    if not block.view(np.uint32).any():  # hours of silence come in small files: they take no room
+    if not (block[0].any() or block.view(np.uint32).any()):  # hours of silence come in small files: they take no room
         os.lseek(out, block.nbytes, os.SEEK_CUR)
         return
     rest = memoryview(block).cast("B")

@@ -137,20 +137,23 @@ class SoundfileReader:
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """(n, channels) blocks up to the end, or to where the file breaks off."""
         size = max(256, BLOCK // self.channels)
+        # Scaled here, 16-bit samples are the same and take a fifth of the time.
+        whole = self._sound.subtype == "PCM_16" and self._sound.format != "FLAC"
         while True:
-            # NaN marks what libsndfile did not fill when it fails in the middle of a block (a FLAC that breaks off).
-            block = np.empty((size, self.channels), np.float32)
-            block[:, 0] = np.nan
+            block = np.empty((size, self.channels), np.int16 if whole else np.float32)
+            if not whole:
+                # NaN marks what libsndfile did not fill when it fails within a block (a FLAC that breaks off).
+                block[:, 0] = np.nan
             try:
-                count = self._sound.buffer_read_into(block, dtype="float32")
+                count = self._sound.buffer_read_into(block, dtype=block.dtype.name)
             except soundfile.LibsndfileError as error:
                 self.trouble = str(error.error_string)
-                filled = ~np.isnan(block[:, 0])
-                count = int(filled.argmin()) if not filled.all() else size
-                if self._sound.format != "FLAC":
-                    count = 0
+                count = 0
+                if self._sound.format == "FLAC":
+                    filled = ~np.isnan(block[:, 0])
+                    count = int(filled.argmin()) if not filled.all() else size
             if count:
-                yield block[:count]
+                yield to_float(block[:count])
             self._calm.check()
             if (self.trouble and count < size) or not count:
                 return
