@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import itertools
 import json
 import math
@@ -71,8 +70,10 @@ def _of_tensor(values: dict[str, Any], wanted: str | None) -> float:
 
 
 def give_back() -> None:
-    """Give memory that models let go of back to the system, and to other programs on the GPU."""
-    gc.collect()
+    """Give memory that models let go of back to the system, and to other programs on the GPU.
+
+    Models hold no cycles, so that they are gone by now: a collection would keep all requests waiting for a second.
+    """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
