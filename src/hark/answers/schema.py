@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hark.answers.answer import Answer, Delta
+from hark.answers.patterns import bounded, plain, refuse
 from hark.errors import CutOffError, ModelError, OptionError
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _text(values: Any) -> str:
     """A schema as one line of JSON, with its properties in their order.
 
     Raises:
-        OptionError: it is no JSON Schema, or it refers to something that is not in it.
+        OptionError: it is no JSON Schema, it refers to something that is not in it, or a pattern cannot be bounded.
     """
     if not isinstance(values, dict):
         raise OptionError("A JSON Schema is an object.", hint=_HOW)
@@ -202,6 +203,7 @@ def _text(values: Any) -> str:
         validator = _validator(values)
         validator.check_schema(values)
         _references(values)
+        refuse(values)
         validator.is_valid(None)
     except SchemaError as error:
         raise OptionError(f"The schema is wrong at {error.json_path}: {_short(error.message)}.", hint=_HOW) from error
@@ -218,7 +220,7 @@ def _validator(values: dict[str, Any]) -> Any:
 
     named = values.get("$schema")
     kind = validator_for(values, Draft202012Validator) if isinstance(named, str) else Draft202012Validator
-    return kind(values, registry=Registry())
+    return bounded(kind)(plain(values), registry=Registry())
 
 
 def _references(values: dict[str, Any]) -> None:

@@ -7,12 +7,13 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
-from hark.errors import ModelError
+from hark.errors import ModelError, UnsupportedError
 
 if TYPE_CHECKING:
     from hark.answers.schema import Schema
 
 _DEEP = 3  # a schema that refers to itself ends here, where it may
+_LONGEST = 200_000  # letters and values
 _FORMATS = {
     "date": "2000-01-01",
     "date-time": "2000-01-01T00:00:00Z",
@@ -32,10 +33,13 @@ def fitting(schema: Schema, heard: str) -> str:
 
     Raises:
         ModelError: what fits the schema has no end.
+        UnsupportedError: it is longer than models write, or of numbers larger than there are.
     """
     values = schema.values
     try:
         return json.dumps(_Maker(values, heard).make(values), ensure_ascii=False)
+    except OverflowError:
+        raise UnsupportedError("What fits the schema is too large.", hint="Let it be shorter.") from None
     except RecursionError:
         raise ModelError("What fits the schema has no end.", hint="Let it end: with null, or an empty list.") from None
 
@@ -44,8 +48,16 @@ class _Maker:
     def __init__(self, root: dict[str, Any], heard: str) -> None:
         self.root, self.heard = root, heard
         self.chance = random.Random(heard)  # noqa: S311 - nothing is kept secret by it
+        self.left = _LONGEST
+
+    def _take(self, count: float) -> None:
+        """Count what is written, before it is."""
+        self.left -= count
+        if self.left < 0:
+            raise OverflowError
 
     def make(self, part: Any, depth: int = 0) -> Any:
+        self._take(1)
         part = self._whole(part, depth)
         if "const" in part:
             return part["const"]
@@ -96,6 +108,7 @@ class _Maker:
         first = part.get("prefixItems", [])
         least, most = part.get("minItems", 0), part.get("maxItems", math.inf)
         count = int(max(least, min(most, max(1, len(first)) if depth < _DEEP else 0)))
+        self._take(count)
         items = [*first[:count], *[part.get("items", True)] * (count - len(first))]
         return [self.make(item, depth + 1) for item in items]
 
@@ -122,6 +135,7 @@ class _Maker:
 
     def _string(self, part: dict[str, Any], _: int) -> str:
         text = _FORMATS.get(part.get("format", ""), self.heard)
+        self._take(part.get("minLength", 0))
         return text.ljust(part.get("minLength", 0), ".")[: part.get("maxLength", len(text) + part.get("minLength", 0))]
 
     def _boolean(self, _: dict[str, Any], __: int) -> bool:
