@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -18,7 +17,6 @@ from hark.server.config import Config, Served
 from serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SECRET = "mellon"
@@ -41,13 +39,8 @@ class Log:
 
 
 @pytest.fixture
-def log(capsys: pytest.CaptureFixture[str]) -> Iterator[Log]:
-    root, server = logging.getLogger(), logging.getLogger("hark.server")
-    before = root.handlers, root.level, server.level
-    yield Log(capsys)
-    root.handlers, level, own = before
-    root.setLevel(level)
-    server.setLevel(own)
+def log(capsys: pytest.CaptureFixture[str]) -> Log:
+    return Log(capsys)
 
 
 def test_a_request_is_a_line(log: Log, tone: Path) -> None:
