@@ -56,7 +56,7 @@ def prepared(
 ) -> tuple[Conversation, Options]:
     """Put a task into words for a model that has no way of its own for it, and refuse what the model cannot do.
 
-    No prompt at all means transcribe; a schema is always answered in words. A task that has a schema brings it along
+    No prompt at all means transcribe (`reply` is the task that has no words); a schema is always answered in words. A task that has a schema brings it along
     where the model can be held to one (and no `stop` would break the JSON).
 
     Raises:
@@ -74,7 +74,8 @@ def prepared(
         find(task)  # whether there is such a task does not depend on the model
     if task is not None and (task not in can.tasks or options.schema is not None) and can.free_prompt:
         wanted = find(task)
-        conversation = conversation.with_prompt(wanted.words(options.to))
+        if words := wanted.words(options.to):
+            conversation = conversation.with_prompt(words)
         options = replace(options, task=None, to=None)
         form = wanted.schema
         held = wanted.own or ("schema" in can.options and not options.stop)

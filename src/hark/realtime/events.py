@@ -6,15 +6,31 @@ an `error` event that leaves the session open.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import json
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-if TYPE_CHECKING:
-    from hark.errors import RequestError
-
+from hark.errors import RequestError
 
 Nothing = Annotated[list[Any], Field(max_length=0)]  # what hark cannot give: asked for by nobody
+Tokens = Annotated[int, Field(ge=1)] | Literal["inf"]
+_TAGS = frozenset({"server_vad", "semantic_vad", "audio/pcm", "audio/pcmu", "audio/pcma"})  # of unions, in a `loc`
+_CODES = {
+    "extra_forbidden": "unknown_parameter",
+    "missing": "missing_required_parameter",
+    "json_invalid": "invalid_json",
+    "union_tag_not_found": "missing_required_parameter",
+}
+
+
+class EventError(RequestError):
+    """An event that cannot be honoured: `code` is OpenAI's, `event_id` the name that the client gave the event."""
+
+    def __init__(self, message: str, *, hint: str = "", param: str | None = None, code: str = "invalid_value") -> None:
+        super().__init__(message, hint=hint, param=param)
+        self.code = code
+        self.event_id: str | None = None
 
 
 class Values(BaseModel):
@@ -23,15 +39,27 @@ class Values(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Format(Values):
-    """How audio is coded: 16-bit PCM at 24 kHz, or G.711 at 8 kHz."""
+class Pcm(Values):
+    """16-bit PCM, little-endian, mono, at 24 kHz."""
 
-    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
-    rate: Literal[24000] | None = None
+    type: Literal["audio/pcm"] = "audio/pcm"
+    rate: Literal[24000] = 24000
+
+
+class MuLaw(Values):
+    """G.711 mu-law at 8 kHz."""
+
+    type: Literal["audio/pcmu"]
+
+
+class ALaw(Values):
+    """G.711 A-law at 8 kHz."""
+
+    type: Literal["audio/pcma"]
 
 
 class Transcription(Values):
-    """That what is said is written down beside the answers."""
+    """That what is said is written down beside the answers; `model` is one of the server's, else the session's."""
 
     model: str | None = None
     language: str | None = None
@@ -39,32 +67,49 @@ class Transcription(Values):
 
 
 class Turning(Values):
-    """How turns are told: `semantic_vad` waits longer the less eager it is; both end a turn after a silence."""
+    """What happens when somebody begins and ends a turn."""
 
-    type: Literal["server_vad", "semantic_vad"] = "server_vad"
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    prefix_padding_ms: Annotated[int, Field(ge=0, le=5000)] = 300
-    silence_duration_ms: Annotated[int, Field(ge=32, le=10000)] = 500
     create_response: bool = True
     interrupt_response: bool = True
-    idle_timeout_ms: Annotated[int, Field(ge=1000, le=600_000)] | None = None
-    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+
+
+class ServerVad(Turning):
+    """A turn begins with speech, and ends with a silence of a length that is given."""
+
+    type: Literal["server_vad"] = "server_vad"
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    prefix_padding_ms: Annotated[int, Field(ge=0, le=5000)] = 300
+    silence_duration_ms: Annotated[int, Field(ge=32, le=10_000)] = 500
+    idle_timeout_ms: Annotated[int, Field(ge=1000, le=30_000)] | None = None
 
     @property
     def silence(self) -> float:
         """Seconds without speech that end a turn."""
-        if self.type == "semantic_vad":
-            return {"low": 1.5, "medium": 0.8, "auto": 0.8, "high": 0.4}[self.eagerness]
         return self.silence_duration_ms / 1000
+
+
+class SemanticVad(Turning):
+    """As `server_vad`, with a silence that is longer the less eager it is: nothing judges what the words mean."""
+
+    type: Literal["semantic_vad"]
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    threshold: ClassVar[float] = 0.5
+    prefix_padding_ms: ClassVar[int] = 300
+    idle_timeout_ms: ClassVar[None] = None
+
+    @property
+    def silence(self) -> float:
+        """Seconds without speech that end a turn."""
+        return {"low": 1.5, "medium": 0.8, "auto": 0.8, "high": 0.4}[self.eagerness]
 
 
 class Input(Values):
     """What is heard, and how it becomes turns; a field that is null is switched off."""
 
-    format: Format = Format()
+    format: Annotated[Pcm | MuLaw | ALaw, Field(discriminator="type")] = Pcm()
     transcription: Transcription | None = None
     noise_reduction: None = None
-    turn_detection: Turning | None = Turning()
+    turn_detection: Annotated[ServerVad | SemanticVad, Field(discriminator="type")] | None = ServerVad()
 
 
 class Sound(Values):
@@ -78,23 +123,29 @@ class Settings(Values):
 
     type: Literal["realtime", "transcription"] = "realtime"
     model: str | None = None
-    output_modalities: list[Literal["text"]] = ["text"]
+    output_modalities: Annotated[list[Literal["text"]], Field(min_length=1, max_length=1)] = ["text"]
     instructions: str = ""
     audio: Sound = Sound()
-    max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] = "inf"
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_output_tokens: Tokens = "inf"
     include: Nothing | None = None
     tools: Nothing = []
     tool_choice: Literal["auto", "none"] = "auto"
-    truncation: Literal["auto", "disabled"] = "auto"
+    truncation: Literal["auto"] = "auto"
     tracing: None = None
+
+    def shown(self, model: str) -> dict[str, Any]:
+        """As events show it: a transcription has no more than its audio."""
+        values = self.model_dump(mode="json")
+        if self.type == "transcription":
+            return {name: values[name] for name in ("type", "audio", "include")}
+        return values | {"model": model}
 
 
 class Part(Values):
     """A part of a message."""
 
-    type: Literal["input_text", "input_audio", "output_text", "text"]
-    text: str | None = None
+    type: Literal["input_text", "input_audio", "output_text"]
+    text: Annotated[str, Field(max_length=100_000)] | None = None
     audio: str | None = None
     transcript: str | None = None
 
@@ -102,24 +153,35 @@ class Part(Values):
 class Item(Values):
     """A message of the conversation."""
 
-    id: str | None = None
-    type: Literal["message"] = "message"
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    type: Literal["message"]
     object: Literal["realtime.item"] | None = None
-    status: str | None = None
+    status: Literal["completed", "incomplete", "in_progress"] | None = None
     role: Literal["user", "assistant", "system"]
-    content: list[Part]
+    content: Annotated[list[Part], Field(min_length=1, max_length=64)]
+
+
+class Reference(Values):
+    """A message of the conversation by its id."""
+
+    type: Literal["item_reference"]
+    id: str
 
 
 class Wish(Values):
     """What a `response.create` may say about one answer."""
 
     instructions: str | None = None
-    output_modalities: list[Literal["text"]] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    output_modalities: Annotated[list[Literal["text"]], Field(min_length=1, max_length=1)] | None = None
+    max_output_tokens: Tokens | None = None
     conversation: Literal["auto", "none"] = "auto"
-    input: list[Item] | None = None
-    metadata: dict[str, str] | None = None
+    input: list[Annotated[Item | Reference, Field(discriminator="type")]] | None = None
+    metadata: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+        ]
+        | None
+    ) = None
     tools: Nothing = []
     tool_choice: Literal["auto", "none"] = "auto"
 
@@ -127,7 +189,7 @@ class Wish(Values):
 class Event(Values):
     """Any event of a client."""
 
-    event_id: str | None = None
+    event_id: Annotated[str, Field(max_length=512)] | None = None
 
 
 class SessionUpdate(Event):
@@ -145,7 +207,7 @@ class Append(Event):
 
 
 class Commit(Event):
-    """The turn is over (where no pauses are waited for)."""
+    """The turn is over."""
 
     type: Literal["input_audio_buffer.commit"]
 
@@ -197,7 +259,7 @@ class ResponseCreate(Event):
     """Answer now."""
 
     type: Literal["response.create"]
-    response: Wish = Wish()
+    response: Wish | None = None
 
 
 class ResponseCancel(Event):
@@ -218,21 +280,23 @@ def read(text: str | bytes) -> ClientEvent:
     """Read an event of a client.
 
     Raises:
-        RequestError: it is no event, or holds what nobody reads; `param` says where.
+        EventError: it is no event, or holds what nobody reads; `param` says where.
     """
     try:
         return _EVENTS.validate_json(text)
     except ValidationError as error:
-        raise _wrong(error) from None
+        found = _wrong(error, skip=1)
+    found.event_id = _event_id(text)
+    raise found
 
 
 def changed(settings: Settings, update: dict[str, Any]) -> Settings:
     """Settings after an update: what it names is replaced, also deep inside; all else stays.
 
     Raises:
-        RequestError: it names what hark cannot honour.
+        EventError: it names what hark cannot honour.
     """
-    merged = _merged(settings.model_dump(exclude_none=False), update)
+    merged = _merged(settings.model_dump(), update)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -240,6 +304,8 @@ def changed(settings: Settings, update: dict[str, Any]) -> Settings:
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    if "type" in old and new.get("type", old["type"]) != old["type"] and old["type"] in _TAGS:
+        return new  # of another kind: nothing of the old one means anything
     merged = dict(old)
     for key, value in new.items():
         before = old.get(key)
@@ -247,10 +313,26 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _wrong(error: ValidationError, start: str = "") -> RequestError:
-    from hark.server.reading import wrong
+def _wrong(error: ValidationError, *start: str, skip: int = 0) -> EventError:
+    """The first thing that is wrong; never what was sent."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    kind, place = first["type"], [str(part) for part in first["loc"][skip:] if part not in _TAGS]
+    code = _CODES.get(kind, "invalid_value")
+    if kind == "json_invalid":
+        return EventError("The event is no JSON.", code=code)
+    place += ["type"] if kind in ("union_tag_invalid", "union_tag_not_found") else []
+    param = ".".join((*start, *place))[:200]
+    if place[-1:] == ["type"] and "tag" in kind:
+        return EventError(f"{param}: there is no such type here.", param=param, code=code)
+    if kind == "extra_forbidden":
+        return EventError(f"There is no option {param!r} here.", hint="Leave it out.", param=param, code=code)
+    return EventError(f"{param}: {first['msg']}." if param else f"{first['msg']}.", param=param or None, code=code)
 
-    found = wrong(error)
-    if start and found.param:
-        found.param = f"{start}.{found.param}"
-    return found
+
+def _event_id(text: str | bytes) -> str | None:
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    name = given.get("event_id") if isinstance(given, dict) else None
+    return name[:512] if isinstance(name, str) else None

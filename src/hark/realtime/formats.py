@@ -22,16 +22,32 @@ class Decoder:
     def __init__(self, kind: str = "audio/pcm", rate: int = 24000) -> None:
         self.kind = kind
         self.rate = rate if kind == "audio/pcm" else 8000
+        self._fresh()
+
+    def _fresh(self) -> None:
         self._rest = b""
-        # QQ would add delay for nothing: speech models hear up to 8 kHz, and a turn must not wait for a filter.
+        # Not HQ: speech models hear up to 8 kHz, and a turn must not wait for a filter.
         self._resampler = None if self.rate == RATE else soxr.ResampleStream(self.rate, RATE, 1, "float32", "MQ")
+
+    @property
+    def second(self) -> int:
+        """Bytes of one second."""
+        return self.rate * (2 if self.kind == "audio/pcm" else 1)
 
     def feed(self, data: bytes) -> NDArray[np.float32]:
         """The samples that are complete with these bytes."""
-        samples = self._decoded(data)
+        return self._resampled(self._decoded(data))
+
+    def finish(self) -> NDArray[np.float32]:
+        """The last samples, which the resampler held back; what is fed then is a new stream."""
+        rest = self._resampled(np.zeros(0, np.float32), last=True)
+        self._fresh()
+        return rest
+
+    def _resampled(self, samples: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
         if self._resampler is None:
             return samples
-        return np.asarray(self._resampler.resample_chunk(samples), np.float32)
+        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
 
     def _decoded(self, data: bytes) -> NDArray[np.float32]:
         if self.kind != "audio/pcm":

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import numpy as np
-
 from hark.audio.audio import RATE, Audio
-from hark.audio.turns import Began, Ended, Turns
+from hark.audio.turns import Began, Ended
 from hark.conversation.conversation import Clip
-from hark.errors import HarkError, RequestError, TooLargeError
+from hark.errors import HarkError, TooLargeError
 from hark.realtime import events
+from hark.realtime.buffer import LONGEST, Buffer, Quiet
+from hark.realtime.events import EventError
 from hark.realtime.formats import Decoder
-from hark.realtime.items import Item, Items, new_id
+from hark.realtime.items import Item, Items, conversation, new_id, unpacked
 from hark.realtime.response import Response
+from hark.realtime.telling import about
 from hark.realtime.transcription import Transcription
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator
 
     from numpy.typing import NDArray
 
+    from hark.answers.answer import Usage
     from hark.listener import Listener
 
 T = TypeVar("T")
-LONGEST = 300.0  # seconds of one turn; then it is cut, so that memory stays bounded
-MOST_CLIPS = 64  # turns that are remembered
+MOST_APART = 4  # answers at a time that are no part of the conversation
+_SHORTEST = 0.1  # seconds that can be committed
 _PIECE = 15 * 2**20  # of base64 in one event
+_ENDING_SECONDS = 10.0
 
 
 class Model(Protocol):
@@ -45,27 +46,37 @@ class Session:
     """A dialogue, or a transcription, of one client.
 
     Args:
-        model: what answers and writes down.
+        model: what answers, and writes down where no other is named.
         name: what clients call it.
         send: takes the events for the client, in order.
-        transcribes: whether it begins as a transcription session.
+        transcribes: whether it is a transcription session; it stays what it is.
+        find: gives the model of a name, for `transcription.model`; raises `NotServedError` where there is none.
+
+    Attributes:
+        on_usage: called with what each answer took.
     """
 
     def __init__(
-        self, model: Model, name: str, send: Callable[[dict[str, Any]], Awaitable[None]], *, transcribes: bool = False
-    ) -> None:
-        self.model, self.name, self._send = model, name, send
+        self, model: Model, name: str, send: Callable[[dict[str, Any]], Awaitable[None]], *, transcribes: bool = False,
+        find: Callable[[str], Model] | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.name, self._send, self._find = model, name, send, find
         self.settings = events.Settings(type="transcription" if transcribes else "realtime")
         if transcribes:
             self.settings.audio.input.transcription = events.Transcription()
-        self.id = new_id("sess")
+        self.id, self.conversation_id = new_id("sess"), new_id("conv")
         self.items = Items()
-        self.response: Response | None = None
+        self.response: Response | None = None  # the one that belongs to the conversation
+        self.on_usage: Callable[[Usage], object] = lambda _: None
+        self._apart: set[Response] = set()
+        self._due: events.Wish | None = None  # what to answer when the answer of now is over
         self._tasks: set[asyncio.Task[Any]] = set()
         self._item: Item | None = None  # of the turn that goes on
         self._writing: Transcription | None = None
-        self._manual: list[NDArray[np.float32]] = []
-        self._listen_anew()
+        can = model.listener.can
+        most = LONGEST if transcribes or can.max_seconds is None else min(LONGEST, can.max_seconds)
+        self._buffer = Buffer(self.settings, most)
+        self._decoder = Decoder()
 
     async def start(self) -> None:
         """Greet the client."""
@@ -79,20 +90,20 @@ class Session:
             name = event.event_id
             await getattr(self, _HANDLERS[event.type])(event)
         except HarkError as error:
-            await self.fail(error, name)
+            await self.fail(error, getattr(error, "event_id", None) or name)
 
-    async def hear(self, samples: NDArray[np.float32]) -> None:
-        """Hear the next samples (n,) float32 at 16 kHz."""
-        if self._turns is None:
-            self._manual.append(samples)
-            if sum(map(len, self._manual)) > LONGEST * RATE:
-                self._manual.clear()
-                raise TooLargeError(f"The buffer is over {LONGEST:g} s and was cleared.", hint="Commit sooner.")
-            return
-        for found in self._turns.feed(samples):
-            await (self._began(found) if isinstance(found, Began) else self._ended(found))
-        if self._writing is not None and self._turns.busy:
-            self._writing.hear(self._turns.open)
+    async def hear(self, samples: NDArray[Any]) -> None:
+        """Hear the next samples (n,) float32 at 16 kHz.
+
+        Raises:
+            TooLargeError: turns are committed by hand, and this one is too long.
+        """
+        await self._heed(self._buffer.feed(samples))
+        if self.settings.audio.input.transcription and (seconds := self._buffer.seconds):
+            if self._writing is None:  # a turn that is committed by hand
+                self._item = self._item or Item("user", status="in_progress")
+                self._writing = self._transcription(self._item)
+            self._writing.hear(seconds, lambda: self._buffer.open)
 
     async def tell(self, kind: str, **fields: Any) -> None:
         """Send an event."""
@@ -100,19 +111,15 @@ class Session:
 
     async def fail(self, error: HarkError, event_id: str | None = None) -> None:
         """Tell of an error; the session stays open."""
-        kind = "invalid_request_error" if error.http_status < 500 else "server_error"
-        said = f"{error.message} {error.hint}".strip() if error.http_status < 500 else error.message
-        param = error.param if isinstance(error, RequestError) else None
-        about = {"type": kind, "code": None, "message": said, "param": param, "event_id": event_id}
-        await self.tell("error", error=about)
+        await self.tell("error", error=about(error) | {"event_id": event_id})
 
     async def close(self) -> None:
         """End what runs; the client is gone."""
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        for task in list(self._tasks):
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        if tasks:
+            await asyncio.wait(tasks, timeout=_ENDING_SECONDS)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something beside the session, until it ends."""
@@ -123,129 +130,208 @@ class Session:
 
     # turns
 
-    def _listen_anew(self) -> None:
-        sound = self.settings.audio.input
-        self._decoder = Decoder(sound.format.type)
-        turning = sound.turn_detection
-        self._turns: Turns | None = None
-        if turning:
-            before = turning.prefix_padding_ms / 1000
-            self._turns = Turns(threshold=turning.threshold, prefix=before, silence=turning.silence, longest=LONGEST)
+    async def _heed(self, found: Iterable[Began | Ended | Quiet]) -> None:
+        for turn in found:
+            if isinstance(turn, Began):
+                await self._began(turn)
+            elif isinstance(turn, Ended):
+                way = self.settings.audio.input.turn_detection
+                await self._ended(turn, answer=way is not None and way.create_response)
+            else:
+                await self._idle(turn)
 
     async def _began(self, turn: Began) -> None:
-        turning = self.settings.audio.input.turn_detection
         self._item = Item("user", status="in_progress")
-        at = round(turn.start * 1000)
-        await self.tell("input_audio_buffer.speech_started", audio_start_ms=at, item_id=self._item.id)
-        if turning and turning.interrupt_response and self.response:
+        start = round(turn.start * 1000)
+        await self.tell("input_audio_buffer.speech_started", audio_start_ms=start, item_id=self._item.id)
+        way = self.settings.audio.input.turn_detection
+        if self.response and way and way.interrupt_response:
             self.response.cancel("turn_detected")
+            self._due = None  # it will be answered with what is said now
         if self.settings.audio.input.transcription:
-            self._writing = Transcription(self, self._item)
+            self._writing = self._transcription(self._item)
 
-    async def _ended(self, turn: Ended) -> None:
-        item = self._item or Item("user")
-        at = round(turn.end * 1000)
-        await self.tell("input_audio_buffer.speech_stopped", audio_end_ms=at, item_id=item.id)
-        turning = self.settings.audio.input.turn_detection
-        await self._committed(item, turn.samples, answer=bool(turning and turning.create_response))
+    async def _ended(self, turn: Ended, *, answer: bool) -> None:
+        self._item = item = self._item or Item("user")
+        end = round(turn.end * 1000)
+        await self.tell("input_audio_buffer.speech_stopped", audio_end_ms=end, item_id=item.id)
+        await self._committed(item, turn.samples, answer=answer)
 
-    async def _committed(self, item: Item, samples: NDArray[np.float32], *, answer: bool) -> None:
-        self._item = None
+    async def _idle(self, quiet: Quiet) -> None:
+        item = Item("user")
+        times = {"audio_start_ms": round(quiet.start * 1000), "audio_end_ms": round(quiet.end * 1000)}
+        await self.tell("input_audio_buffer.timeout_triggered", **times, item_id=item.id)
+        await self._committed(item, quiet.samples, answer=True)
+
+    async def _committed(self, item: Item, samples: NDArray[Any], *, answer: bool) -> None:
         item.parts, item.status = (Clip(Audio.of(samples, RATE, name="turn")),), "completed"
+        writing, self._writing, self._item = self._writing, None, None
         before = self.items.add(item)
         await self.tell("input_audio_buffer.committed", item_id=item.id, previous_item_id=before)
         await self._show(item, before)
-        writing, self._writing = self._writing, None
         if self.settings.audio.input.transcription:
-            self.spawn((writing or Transcription(self, item)).finish(samples))
-        for old in self.items.oldest(MOST_CLIPS):
-            self.items.remove(old)
-            await self.tell("conversation.item.deleted", item_id=old.id)
+            self.spawn((writing or self._transcription(item)).finish(samples))
         if answer and self.settings.type == "realtime":
-            await self._respond(events.Wish())
+            await self._respond(events.Wish(), later=True)
 
     async def _show(self, item: Item, before: str | None) -> None:
         for kind in ("conversation.item.added", "conversation.item.done"):
             await self.tell(kind, item=item.to_dict(), previous_item_id=before)
+        await self._forget(self.items.beyond())
 
-    async def _respond(self, wish: events.Wish) -> None:
-        if self.response:
-            raise RequestError("An answer is being given.", hint="Cancel it, or wait for response.done.")
-        self.response = Response(self, wish)
-        self.spawn(self.response.run())
+    async def _forget(self, items: list[Item]) -> None:
+        for item in items:
+            self.items.remove(item)
+            await self.tell("conversation.item.deleted", item_id=item.id)
+
+    def _transcription(self, item: Item) -> Transcription:
+        wanted = self.settings.audio.input.transcription or events.Transcription()
+        return Transcription(self, item, self._transcriber(wanted), wanted.language)
+
+    def _transcriber(self, wanted: events.Transcription) -> Model:
+        if wanted.model in (None, self.name) or self._find is None:
+            return self.model
+        return self._find(wanted.model or "")
+
+    # answers
+
+    async def _respond(self, wish: events.Wish, *, later: bool = False) -> None:
+        """Answer now; or when the answer of now is over, where that is allowed or it has been cancelled."""
+        if wish.conversation == "none":
+            if len(self._apart) >= MOST_APART:
+                raise EventError(f"{MOST_APART} such answers are being given.", hint="Wait for response.done.")
+            response = Response(self, wish)
+            self._apart.add(response)
+        elif self.response is not None:
+            if not later and self.response.status != "cancelled":
+                code = "conversation_already_has_active_response"
+                raise EventError("An answer is being given.", hint="Cancel it, or wait for response.done.", code=code)
+            self._due = wish
+            return
+        else:
+            if wish.input is None:
+                await self._forget(self.items.unheard(self.model.listener.can))
+            response = self.response = Response(self, wish)
+        self.spawn(self._answer(response))
+
+    async def _answer(self, response: Response) -> None:
+        try:
+            await response.run()
+        finally:
+            self._apart.discard(response)
+            if self.response is response:
+                self.response = None
+        wish, self._due = (None, self._due) if response.apart else (self._due, None)
+        if wish is None:
+            self._buffer.answered()
+            return
+        try:
+            await self._respond(wish)
+        except HarkError as error:
+            await self.fail(error)
 
     # what clients send
 
     async def _update(self, event: events.SessionUpdate) -> None:
         settings = events.changed(self.settings, event.session)
-        if settings.type != self.settings.type:
-            raise RequestError("A session cannot change its type.", param="session.type")
-        anew = settings.audio.input != self.settings.audio.input
-        self.settings = settings
-        if anew:
-            self._listen_anew()
+        self._check(settings)
+        before, self.settings = self.settings, settings
+        if settings.audio.input.format != before.audio.input.format:
+            await self.hear(self._decoder.finish())
+            self._decoder = Decoder(settings.audio.input.format.type)
+        if settings.audio.input.turn_detection != before.audio.input.turn_detection:
+            await self._heed(self._buffer.change(settings))
         await self.tell("session.updated", session=self._shown())
+
+    def _check(self, settings: events.Settings) -> None:
+        """Refuse what is beyond the model."""
+        can, writing = self.model.listener.can, settings.audio.input.transcription
+        if settings.type != self.settings.type:
+            raise EventError("A session cannot change its type.", hint="Open another one.", param="session.type")
+        if settings.model not in (None, self.name):
+            raise EventError("A session cannot change its model.", hint="Open another one.", param="session.model")
+        if settings.instructions.strip() and not can.system_prompt:
+            raise EventError(f"{self.name} follows no instructions.", param="session.instructions")
+        if settings.max_output_tokens != "inf" and "max_new_tokens" not in can.options:
+            raise EventError(f"{self.name} has no limit of tokens.", param="session.max_output_tokens")
+        conversation((), settings.instructions)
+        if writing:
+            self._check_transcription(writing)
+
+    def _check_transcription(self, wanted: events.Transcription) -> None:
+        place = "session.audio.input.transcription"
+        try:
+            can = self._transcriber(wanted).listener.can
+        except HarkError as error:
+            error.param = f"{place}.model"
+            raise
+        known = can.languages is None or wanted.language in can.languages
+        if wanted.language and not ("language" in can.options and known):
+            raise EventError(f"The language {wanted.language!r} is not known.", param=f"{place}.language")
 
     async def _append(self, event: events.Append) -> None:
         if len(event.audio) > _PIECE:
-            raise TooLargeError("The piece of audio is over 15 MiB.", hint="Send smaller pieces.")
-        try:
-            data = base64.b64decode(event.audio, validate=True)
-        except ValueError as error:
-            raise RequestError(f"The audio is not base64: {error}.", param="audio") from None
-        await self.hear(self._decoder.feed(data))
+            raise TooLargeError("The piece of audio is over 15 MiB.", hint="Send smaller pieces.", param="audio")
+        data = unpacked(event.audio)
+        for at in range(0, len(data), self._decoder.second):
+            await self.hear(self._decoder.feed(data[at : at + self._decoder.second]))
+            await asyncio.sleep(0)  # long pieces must not hold up other sessions
 
     async def _commit(self, event: events.Commit) -> None:
         del event
-        if self._turns is not None:
-            over = self._turns.finish()
-            if over is None:
-                raise RequestError("Nobody speaks: there is nothing to commit.")
+        await self.hear(self._decoder.finish())
+        if self._buffer.seconds < _SHORTEST:
+            said = f"The buffer holds less than {_SHORTEST * 1000:.0f} ms of a turn."
+            raise EventError(said, hint="Append more before a commit.", code="input_audio_buffer_commit_empty")
+        over = self._buffer.commit()
+        if over is None:
+            raise EventError("Nobody speaks: there is nothing to commit.", code="input_audio_buffer_commit_empty")
+        if self.settings.audio.input.turn_detection:
+            await self._ended(over, answer=False)
+        else:
             await self._committed(self._item or Item("user"), over.samples, answer=False)
-            return
-        samples = np.concatenate([np.zeros(0, np.float32), *self._manual])
-        if len(samples) < RATE // 10:
-            raise RequestError("The buffer holds less than 100 ms of audio.", hint="Append more before a commit.")
-        self._manual.clear()
-        await self._committed(Item("user"), samples, answer=False)
 
     async def _clear(self, event: events.Clear) -> None:
         del event
-        self._manual.clear()
+        self._buffer.clear()
+        if self._writing:
+            self._writing.stop()
         self._item = self._writing = None
-        self._listen_anew()
         await self.tell("input_audio_buffer.cleared")
 
     async def _output_clear(self, event: events.OutputClear) -> None:
         del event  # hark plays no sound: there is nothing to clear
 
     async def _create(self, event: events.ItemCreate) -> None:
-        item = Item.of(event.item)
-        before = self.items.add(item, event.previous_item_id)
-        await self._show(item, before)
+        item = Item.of(event.item, self.settings.audio.input.format.type)
+        await self._show(item, self.items.add(item, event.previous_item_id))
 
     async def _delete(self, event: events.ItemDelete) -> None:
-        self.items.remove(self.items.find(event.item_id))
-        await self.tell("conversation.item.deleted", item_id=event.item_id)
+        await self._forget([self.items.find(event.item_id)])
 
     async def _retrieve(self, event: events.ItemRetrieve) -> None:
         await self.tell("conversation.item.retrieved", item=self.items.find(event.item_id).to_dict())
 
     async def _truncate(self, event: events.ItemTruncate) -> None:
         self.items.find(event.item_id)
-        raise RequestError("Only audio of an assistant can be truncated; hark's answers are text.", param="item_id")
+        raise EventError("Only audio of an assistant can be truncated; hark's answers are text.", param="item_id")
 
     async def _wish(self, event: events.ResponseCreate) -> None:
-        await self._respond(event.response)
+        await self._respond(event.response or events.Wish())
 
     async def _cancel(self, event: events.ResponseCancel) -> None:
-        if self.response is None or event.response_id not in (None, self.response.id):
-            raise RequestError("There is no answer to cancel.", param="response_id")
-        self.response.cancel("client_cancelled")
+        running = [*self._apart, *([self.response] if self.response else [])]
+        if event.response_id is not None:
+            running = [one for one in running if one.id == event.response_id]
+        elif self.response:
+            running = [self.response]
+        if not running or running[-1].status != "in_progress":
+            said = "There is no answer to cancel."
+            raise EventError(said, param="response_id", code="response_cancel_not_active")
+        running[-1].cancel("client_cancelled")
 
     def _shown(self) -> dict[str, Any]:
-        values = self.settings.model_dump(mode="json")
-        return {"id": self.id, "object": "realtime.session", **values, "model": self.name}
+        return {"id": self.id, "object": "realtime.session", **self.settings.shown(self.name)}
 
 
 _HANDLERS = {

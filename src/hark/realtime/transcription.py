@@ -10,72 +10,81 @@ from typing import TYPE_CHECKING, Any
 from hark.audio.audio import RATE
 from hark.errors import HarkError, ModelError
 from hark.realtime.partial import STEP, Agreement, Partial
+from hark.realtime.telling import about
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
     from hark.listener import Listener
     from hark.realtime.items import Item
-    from hark.realtime.session import Session
+    from hark.realtime.session import Model, Session
 
 _log = logging.getLogger("hark")
+_KIND = "conversation.item.input_audio_transcription."
 
 
 class Transcription:
     """The text of one turn, told as it settles."""
 
-    def __init__(self, session: Session, item: Item) -> None:
-        self.session, self.item = session, item
-        wanted = session.settings.audio.input.transcription
-        language = wanted.language if wanted else None
+    def __init__(self, session: Session, item: Item, model: Model, language: str | None) -> None:
+        self.session, self.item, self.model = session, item, model
         self._agreement = Agreement(**({"language": language} if language else {}))
-        self._told, self._heard = "", 0
+        self._told, self._heard = "", 0.0
         self._busy: asyncio.Task[Any] | None = None
 
-    def hear(self, samples: NDArray[np.float32]) -> None:
-        """Hear the samples (n,) at 16 kHz of the turn so far, if that is worth it by now."""
-        if len(samples) - self._heard >= STEP * RATE and (self._busy is None or self._busy.done()):
-            self._heard = len(samples)
-            self._busy = self.session.spawn(self._hear(samples, last=False))
+    def hear(self, seconds: float, samples: Callable[[], NDArray[np.float32]]) -> None:
+        """Hear the turn so far, if that is worth it by now: it is so long, and `samples` gives (n,) at 16 kHz."""
+        if seconds - self._heard >= STEP and (self._busy is None or self._busy.done()):
+            self._heard = seconds
+            self._busy = self.session.spawn(self._early(samples()))
+
+    def stop(self) -> None:
+        """Nobody wants it any more."""
+        if self._busy:
+            self._busy.cancel()
 
     async def finish(self, whole: NDArray[np.float32]) -> None:
         """The turn is over: tell the rest of its text; `whole` are all of its samples."""
-        about = {"item_id": self.item.id, "content_index": 0}
         try:
             if self._busy:
                 await asyncio.wait({self._busy})
             found = await self._hear(whole, last=True)
         except HarkError as error:
             await self._failed(error)
-        except Exception:  # noqa: BLE001 - the session goes on
-            _log.exception("A turn could not be written down.")
-            await self._failed(ModelError("The server failed."))
+        except Exception as error:  # noqa: BLE001 - the session goes on
+            failed = ModelError("The server failed.")
+            failed.__cause__ = error
+            await self._failed(failed)
         else:
             self.item.transcript = found.text
             usage = {"type": "duration", "seconds": round(len(whole) / RATE, 3)}
-            kind = "conversation.item.input_audio_transcription.completed"
-            await self.session.tell(kind, **about, transcript=found.text, usage=usage)
+            await self._tell("completed", transcript=found.text, usage=usage)
+
+    async def _early(self, samples: NDArray[np.float32]) -> None:
+        with contextlib.suppress(Exception):  # whatever fails fails again at the end, and is told then
+            await self._hear(samples, last=False)
 
     async def _hear(self, samples: NDArray[np.float32], *, last: bool) -> Partial:
         def once(listener: Listener) -> Iterator[Partial]:
             yield self._agreement.hear(listener, samples, last=last)
 
         found = Partial()
-        async with contextlib.aclosing(self.session.model.run(once)) as steps:
+        async with contextlib.aclosing(self.model.run(once)) as steps:
             async for step in steps:
                 found = step
         new = found.settled[len(self._told) :]
         if new:
             self._told = found.settled
-            kind = "conversation.item.input_audio_transcription.delta"
-            await self.session.tell(kind, item_id=self.item.id, content_index=0, delta=new)
+            await self._tell("delta", delta=new)
         return found
 
     async def _failed(self, error: HarkError) -> None:
-        about = {"type": "server_error" if error.http_status >= 500 else "invalid_request_error", "code": None}
-        kind = "conversation.item.input_audio_transcription.failed"
-        told = {**about, "message": str(error), "param": None}
-        await self.session.tell(kind, item_id=self.item.id, content_index=0, error=told)
+        if error.http_status >= 500:
+            _log.error("A turn could not be written down.", exc_info=error)
+        await self._tell("failed", error=about(error))
+
+    async def _tell(self, kind: str, **fields: Any) -> None:
+        await self.session.tell(_KIND + kind, item_id=self.item.id, content_index=0, **fields)

@@ -16,6 +16,7 @@ class Task:
     """A named question.
 
     Attributes:
+        prompt: what is asked in words; empty for `reply`, where what is asked is said in the recording.
         about: one line for people.
         schema: a JSON Schema of the answer, for models that can be held to one; the others are asked in words alone.
         own: it is not hark's but a person's, see `hark.tasks.own`; a model that cannot be held to its schema refuses.
@@ -63,6 +64,7 @@ TASKS: dict[str, Task] = {
         Task("uncertainty", "How sure is the speaker? Quote the words that show it.", "how sure the speaker is"),
         Task("music", "What are the key and the tempo of this music?", "key and tempo of music"),
         Task("sound", "Describe the sounds in this recording.", "what can be heard"),
+        Task("reply", "", "an answer to what is said, as in a dialogue"),
         Task("emotion", speech.EMOTION_PROMPT, "how the speaker seems to feel, by the voice", speech.EMOTION),
         Task("speaker", speech.SPEAKER_PROMPT, "how the speaker sounds: age group, accent, style", speech.SPEAKER),
         Task("prosody", speech.PROSODY_PROMPT, "how it is said: pace, pitch, loudness, pauses", speech.PROSODY),
