@@ -322,6 +322,11 @@ def test_wrong_pages_and_methods_say_so_in_the_shape_of_their_clients(echo: http
     assert echo.options(CHAT).status_code == 405  # CORS is closed
 
 
+def test_a_slash_at_the_end_is_no_other_page(echo: httpx2.Client) -> None:
+    assert echo.get("/v1/models/").json() == echo.get("/v1/models").json()
+    assert echo.post(CHAT + "/", json=chat("what?")).status_code == 200
+
+
 def test_two_hundred_at_once_are_all_answered() -> None:
     with (
         serving(max_requests=16) as server,

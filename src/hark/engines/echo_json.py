@@ -48,7 +48,7 @@ class _Maker:
     def __init__(self, root: dict[str, Any], heard: str) -> None:
         self.root, self.heard = root, heard
         self.chance = random.Random(heard)  # noqa: S311 - nothing is kept secret by it
-        self.left = _LONGEST
+        self.left: float = _LONGEST
 
     def _take(self, count: float) -> None:
         """Count what is written, before it is."""

@@ -116,6 +116,7 @@ class Limits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope["path"] = scope["path"].rstrip("/") or "/"  # a redirect would make all of it come again
         headers = Headers(scope=scope)
         limit = self._limit(headers.get("content-type", ""))
         said = headers.get("content-length", "0")

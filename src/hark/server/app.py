@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
 def create_app(config: Config) -> FastAPI:
     """Make the application; any ASGI server runs it."""
-    app = FastAPI(title="hark", version=hark.__version__, lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="hark",
+        version=hark.__version__,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.service = service = Service(config)
     for router in ROUTERS:
         app.include_router(router)
