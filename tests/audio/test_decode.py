@@ -164,3 +164,24 @@ def test_channels_that_change_within_a_file_are_all_heard(
     assert len(heard) == pytest.approx(2 * 44100, abs=6000)
     assert np.std(heard[: len(heard) // 2]) > 0.1
     assert np.std(heard[len(heard) // 2 :]) > 0.1
+
+
+@pytest.mark.parametrize(("codec", "channels"), [("aac", 8), ("wavpack", 8), ("aac", 16), ("wavpack", 16)])
+def test_each_of_many_channels_is_heard(codec: str, channels: int, tmp_path: Path) -> None:
+    """Where there are eight planes or more, PyAV takes what lies behind them for further ones, and crashes."""
+    path, layout = tmp_path / "a.mkv", {8: "7.1", 16: "hexadecagonal"}[channels]
+    tones = 300 * (np.arange(channels) + 1)
+    sound = 0.1 * np.sin(2 * np.pi * np.arange(48000)[:, np.newaxis] / 48000 * tones)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=48000, layout=layout)
+        form = stream.codec_context.format.name
+        frame = av.AudioFrame.from_ndarray(sound.astype(np.float32).reshape(1, -1), format="flt", layout=layout)
+        frame.sample_rate = 48000
+        convert = av.AudioResampler(format=form, layout=layout, rate=48000, frame_size=1024)
+        for piece in [*convert.resample(frame), *convert.resample(None), None]:
+            container.mux(stream.encode(piece))
+    heard = Audio.of(path).samples(48000, mono=False)[8000:40000]
+    assert heard.shape[1] == channels
+    loudest = np.abs(np.fft.rfft(heard, axis=0)).argmax(0) * 48000 / len(heard)
+    found = [n for n in range(channels) if abs(loudest[n] - tones[n]) < 5]
+    assert len(found) >= channels - 1  # AAC keeps little of the channel for low frequencies

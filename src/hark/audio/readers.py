@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import av
 import numpy as np
 import soundfile
+from av.audio.frame import format_dtypes
 
 from hark.audio.arrays import to_float
 from hark.audio.claims import mpeg_is_counted, promised_frames
@@ -313,11 +314,13 @@ def _refuse_to_open(url: str, _flags: int, _options: dict[str, str]) -> Any:
 
 
 def _samples(frame: Any) -> NDArray[np.float32]:
-    given = frame.to_ndarray()
+    channels = len(frame.layout.channels)
     if not frame.format.is_planar:
-        given = given.reshape(-1, len(frame.layout.channels))
-        return to_float(given)
-    return to_float(given).T
+        return to_float(frame.to_ndarray().reshape(-1, channels))
+    # PyAV takes what lies behind the planes for more of them where there are eight or more: `to_ndarray` crashes.
+    kind = np.dtype(format_dtypes[frame.format.name])
+    planes = [np.frombuffer(plane, kind, frame.samples) for plane in frame.planes[:channels]]
+    return to_float(np.stack(planes)).T
 
 
 def _with_channels(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
