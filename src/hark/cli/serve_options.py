@@ -49,6 +49,8 @@ _OPTIONS: dict[str, tuple[str, Any, str, str]] = {
     "max_seconds": ("--max-seconds", float, _LIMITS, "The longest recording, in seconds."),
     "max_clips": ("--max-clips", int, _LIMITS, "The most recordings in a request."),
     "max_requests": ("--max-requests", int, _LIMITS, "Requests at once; others are told to come again."),
+    "max_sessions": ("--max-sessions", int, _LIMITS, "Live sessions at once."),
+    "session_idle_seconds": ("--session-idle", float, _LIMITS, "Seconds of nothing sent that end a live session."),
     "max_batch": ("--max-batch", int, _LIMITS, "Questions answered together at most."),
     "batch_ms": ("--batch-ms", float, _LIMITS, "How long a question waits for others to be answered with."),
     "deadline_seconds": ("--deadline", float, _LIMITS, "Seconds that a request may take."),

@@ -56,8 +56,8 @@ def prepared(
 ) -> tuple[Conversation, Options]:
     """Put a task into words for a model that has no way of its own for it, and refuse what the model cannot do.
 
-    No prompt at all means transcribe (`reply` is the task that has no words); a schema is always answered in words. A task that has a schema brings it along
-    where the model can be held to one (and no `stop` would break the JSON).
+    No prompt at all means transcribe; `reply` is the task without words. A schema is always answered in words. A task
+    that has a schema brings it along where the model can be held to one (and no `stop` would break the JSON).
 
     Raises:
         UnsupportedError: it is beyond the model.

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from hark.server.config import Config, Key
 
+_KEY_PROTOCOL = "openai-insecure-api-key."
 _OPEN = "/health"  # of a monitor that has no key; it tells nothing
+_PAGE = ("/", "/page/")  # files that come with hark; where a key is wanted, the page asks for it
 _UNCOUNTED = frozenset({"/health", "/ready", "/metrics"})
 _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms")
 
@@ -57,9 +59,6 @@ def frame(app: FastAPI, config: Config) -> None:
 
 
 async def _refuse(error: HarkError, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
-        return
     await errors.response(HTTPConnection(scope), error)(scope, receive, send)
 
 
@@ -207,6 +206,9 @@ def _given(headers: Headers) -> list[str]:
     """The keys that a request brings, in any of the places where clients put them."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     found = [token.strip() if scheme.lower() == "bearer" else "", *map(headers.get, ("api-key", "x-api-key"))]
+    # Browsers set no headers of a WebSocket; OpenAI's client for them names the key among the subprotocols.
+    offered = headers.get("sec-websocket-protocol", "").split(",")
+    found += [one.strip().removeprefix(_KEY_PROTOCOL) for one in offered if one.strip().startswith(_KEY_PROTOCOL)]
     return [key for key in found if key]
 
 

@@ -51,6 +51,8 @@ class Config:
         max_upload_mb, max_json_mb: the largest file, and the largest JSON body.
         max_seconds, max_clips: the longest recording, and the most recordings in one request.
         max_requests: requests in the house at once; further ones are told to come again (429).
+        max_sessions: live sessions at once; further ones are told to come again.
+        session_idle_seconds: after which a live session ends in which its client sends nothing.
         max_batch, batch_ms: questions answered together at most, and how long the first waits for others.
         deadline_seconds: how long a request may take in all.
         idle_seconds: after which an unused model gives back its memory; None: never.
@@ -80,6 +82,8 @@ class Config:
     max_seconds: float = 4 * 3600.0
     max_clips: int = 16
     max_requests: int = 256
+    max_sessions: int = 64
+    session_idle_seconds: float = 600.0
     max_batch: int = 8
     batch_ms: float = 5.0
     deadline_seconds: float = 600.0

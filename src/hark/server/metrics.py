@@ -28,6 +28,7 @@ class Metrics:
         self.running = Gauge("hark_requests_running", "Requests that models work on", ("model",), registry=registry)
         self.waiting = Gauge("hark_requests_waiting", "Requests that wait for models", ("model",), registry=registry)
         self.inside = Gauge("hark_requests_inside", "Requests in the house, uploads among them", registry=registry)
+        self.sessions = Gauge("hark_sessions", "Live sessions", registry=registry)
         self.loaded = Gauge("hark_model_loaded", "1 where a model is in memory", ("model",), registry=registry)
         self.latency = Histogram(
             "hark_request_latency_seconds", "From a request's first byte to its answer's last", ("route",),

@@ -46,6 +46,7 @@ def run(config: Config, announce: Callable[[str], None]) -> None:
         settings = uvicorn.Config(
             app, http=Protocol, log_config=None, access_log=False, server_header=False, lifespan="on",
             proxy_headers=bool(config.trusted_proxies), forwarded_allow_ips=list(config.trusted_proxies),
+            ws_per_message_deflate=False,  # base64 of sound hardly gets smaller
             timeout_keep_alive=_KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=math.ceil(config.shutdown_seconds),
         )  # fmt: skip
         server = _Server(settings, app.state.service, lambda: announce(address(config.host, sockets[0])))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from hark.answers.answer import Delta
 from hark.errors import DeadlineError
 from hark.server import ending
+from hark.server.live import Live
 from hark.server.media import Media
 from hark.server.metrics import Heard, Metrics
 from hark.server.models import Models
@@ -39,6 +40,7 @@ class Service:
         ready: whether it takes requests; not yet at its start, no more at its end.
         stopping: whether it was told to end, and lets what runs finish.
         inside: how many requests are in the house.
+        live: the live sessions.
         begun: when it was made, in seconds since 1970.
     """
 
@@ -51,6 +53,7 @@ class Service:
         for name, lane in self.models.lanes.items():
             lane.on_wait = self.metrics.queued.labels(name).observe
             lane.on_batch = self.metrics.batches.labels(name).observe
+        self.live = Live(self)
         self.ready = False
         self.stopping = False
         self.inside = 0
@@ -173,6 +176,7 @@ class Service:
     def measured(self) -> bytes:
         """What was counted, in Prometheus' text format."""
         self.metrics.inside.set(self.inside)
+        self.metrics.sessions.set(self.live.count)
         for name, lane in self.models.lanes.items():
             self.metrics.waiting.labels(name).set(lane.waiting)
             self.metrics.running.labels(name).set(lane.running)
