@@ -142,6 +142,22 @@ def test_one_who_is_cancelled_in_the_moment_of_its_turn_does_not_keep_it() -> No
     asyncio.run(work())
 
 
+def test_one_who_leaves_when_it_was_just_told_that_the_model_is_free_gives_it_back() -> None:
+    async def work() -> None:
+        lane, made = lane_of(pause=0.01)
+        first, leaves = (asyncio.ensure_future(collected(stream(lane, prompt))) for prompt in ("first", "leaves"))
+        await asyncio.to_thread(made.seen.begun.wait)
+        lane.on_wait = lambda _: asyncio.get_running_loop().call_soon(leaves.cancel)
+        await asyncio.wait({leaves})
+        lane.on_wait = lambda _: None
+        assert leaves.cancelled()
+        assert await first == right("first")
+        assert made.seen.alone == ["first"]
+        assert await asyncio.wait_for(collected(stream(lane, "next")), 5) == right("next")
+
+    asyncio.run(work())
+
+
 def test_one_cancelled_again_while_it_ends_keeps_the_model_no_longer_than_its_thread() -> None:
     async def work() -> None:
         lane, made = lane_of(pause=0.1)

@@ -271,6 +271,7 @@ def test_one_who_leaves_while_it_waits_for_room_holds_nobody_up() -> None:
         leaves.cancel()
         assert (await busy).text == right("busy")
         assert (await waits).text == right("waits")
+        assert (await asyncio.wait_for(ask(first, "after"), 5)).text == right("after")
         assert (seen(first).loads, seen(first).closes, seen(second).loads) == (1, 0, 0)
 
     asyncio.run(work())
