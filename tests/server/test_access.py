@@ -61,13 +61,14 @@ def test_a_port_that_is_taken_is_told() -> None:
         bind(Config(port=taken.getsockname()[1]))
 
 
-def test_every_page_but_health_wants_a_key() -> None:
+def test_all_but_health_and_the_page_wants_a_key() -> None:
     with serving(keys=KNOWN) as server, httpx2.Client(base_url=server.url) as client:
         assert client.get("/health").status_code == 200
         paths = client.get("/openapi.json", headers=bearer(KEY)).json()["paths"]
         assert {"/v1/models", "/v1/audio/transcriptions", "/v1/chat/completions", "/metrics", "/ready"} <= set(paths)
-        for path in {*paths, "/openapi.json", "/docs", "/nothing", "/health/", "//health", "/"} - {"/health"}:
-            for method in ("GET", "POST"):
+        assert {client.get(path).status_code for path in ("/", "/page/app.js")} == {200}
+        for path in {*paths, "/openapi.json", "/docs", "/nothing", "/health/", "/page", "/"} - {"/health"}:
+            for method in ("GET", "POST")[path == "/" :]:
                 response = client.request(method, path)
                 assert response.status_code == 401, path
                 assert response.headers["www-authenticate"] == "Bearer"

@@ -142,7 +142,7 @@ class KeyCheck(_Check):
 
     def refusal(self, scope: Scope) -> HarkError | None:
         """Refuse a request that brings no key, or a wrong one."""
-        if scope["type"] == "http" and scope["path"] == _OPEN:
+        if scope["type"] == "http" and (scope["path"] == _OPEN or _is_page(scope)):
             return None
         given = _given(Headers(scope=scope))
         found = keys.find(self.known, given)
@@ -168,7 +168,7 @@ class RateLimit(_Check):
 
     def refusal(self, scope: Scope) -> HarkError | None:
         """Refuse what comes too soon, and say when to come again."""
-        if scope["path"] in _UNCOUNTED:
+        if scope["path"] in _UNCOUNTED or _is_page(scope):
             return None
         who = scope.get("state", {}).get("key") or _address(scope)
         now = time.monotonic()
@@ -185,6 +185,11 @@ class RateLimit(_Check):
             hint="Wait as long as Retry-After says.",
             retry_after=(1 - left) / self.rate,
         )
+
+
+def _is_page(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return scope.get("method") in ("GET", "HEAD") and (path == _PAGE[0] or path.startswith(_PAGE[1]))
 
 
 def _host(header: str) -> str:

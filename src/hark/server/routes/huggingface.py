@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from hark.answers.answer import Delta
     from hark.conversation.conversation import Conversation
+    from hark.server.config import Config
     from hark.server.service import Service
 
 router = APIRouter(tags=["Hugging Face"])
@@ -74,7 +76,15 @@ async def info_of_model(request: Request, model: str) -> dict[str, Any]:
 def _info(service: Service, model: str | None) -> dict[str, Any]:
     served = service.models.find(model)
     can = service.models.lane(served.name).listener.can
-    return {"model_id": served.name, "version": hark.__version__, "capabilities": can.to_dict()}
+    about = {"model_id": served.name, "version": hark.__version__, "capabilities": can.to_dict()}
+    return about | {"server": _limits(service.config)}
+
+
+def _limits(config: Config) -> dict[str, Any]:
+    """What clients had better know before they send something large, or an address."""
+    names = ("max_upload_mb", "max_json_mb", "max_seconds", "max_clips")
+    live = importlib.util.find_spec("websockets") is not None or importlib.util.find_spec("wsproto") is not None
+    return {name: getattr(config, name) for name in names} | {"urls": bool(config.url_hosts), "realtime": live}
 
 
 @router.post("/hf-inference/models/{model:path}/v1/chat/completions", include_in_schema=False)

@@ -13,6 +13,7 @@ import hark
 from hark.engines.catalog import resolve
 from hark.errors import HarkError, NotServedError
 from hark.server import openapi
+from hark.server.task_views import offered
 from hark.server.threads import in_thread
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Version(BaseModel):
 
 
 class Model(BaseModel):
-    """A model in OpenAI's shape; `hark` holds what it can do."""
+    """A model in OpenAI's shape; `hark` holds what it can do, and which of `/hark/...` it takes."""
 
     id: str
     object: str
@@ -99,12 +100,13 @@ async def model(request: Request, model: str) -> Model:
 def _model(service: Service, name: str) -> Model:
     served = service.models.find(name)
     created, can = service.begun, None
+    tasks = offered(service.models.lane(name).listener)
     try:
         found = resolve(served.model, served.answer_with)
         created, can = _age(found.folder) or created, found.can.to_dict()
     except HarkError:
         pass  # its folder is gone: whoever asks it is told, and the others are listed
-    return Model(id=name, object="model", created=created, owned_by="hark", hark={"can": can})
+    return Model(id=name, object="model", created=created, owned_by="hark", hark={"can": can, "tasks": tasks})
 
 
 def _age(folder: Path | None) -> int:
