@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hark.audio.audio import Audio
 from hark.audio.fetch import fetch
 from hark.audio.guard import Rules
 from hark.audio.hosts import Hosts
@@ -149,3 +151,15 @@ def test_a_download_that_nobody_wants_ends(site: Server, path: str) -> None:
     with pytest.raises(FetchError):
         fetch(f"{site.url}/{path}", io.BytesIO(), rules=Rules(unwanted=unwanted.is_set))
     assert 0.25 < time.monotonic() - begin < 1.5
+
+
+def test_a_download_that_fails_leaves_no_file(
+    site: Server, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    audio = Audio.of(f"{site.url}/short")
+    with pytest.raises(FetchError):
+        audio.samples()
+    assert list(folder.iterdir()) == []
+    assert Audio.of(f"{site.url}/good").duration == 1

@@ -32,6 +32,7 @@ DOORS: dict[str, Callable[[Any], tuple[str, dict[str, Any]]]] = {
     "part": lambda audio: ("/", {"inputs": [{"role": "user", "content": [{"type": "audio", "audio": audio}]}]}),
     "chat": lambda audio: ("/v1/chat/completions", _chat({"type": "audio_url", "audio_url": {"url": audio}})),
     "chat part": lambda audio: ("/v1/chat/completions", _chat({"type": "audio", "url": audio})),
+    "response": lambda audio: ("/v1/responses", _response({"type": "input_file", "file_url": audio})),
 }
 FEW = ["task", "chat"]
 
@@ -39,6 +40,11 @@ FEW = ["task", "chat"]
 def _chat(part: dict[str, Any]) -> dict[str, Any]:
     content = [part, {"type": "text", "text": "What is it?"}]
     return {"model": "echo", "messages": [{"role": "user", "content": content}]}
+
+
+def _response(part: dict[str, Any]) -> dict[str, Any]:
+    content = [part, {"type": "input_text", "text": "What is it?"}]
+    return {"model": "echo", "input": [{"role": "user", "content": content}]}
 
 
 def ask(server: Running, audio: Any, door: str = "chat", **more: Any) -> httpx2.Response:
