@@ -47,7 +47,8 @@ class Config:
         origins: web pages that may use it from a browser (CORS), such as `https://example.org`; `*` any.
         hosts: names that it goes by (the header `Host`); without keys, others than loopback's are refused; `*` any.
         trusted_proxies: addresses, and networks, whose `X-Forwarded-For` is believed.
-        url_hosts: hosts whose URLs in requests are fetched (`*.example.org` with all below it, `*` any public one).
+        url_hosts: hosts whose URLs in requests are fetched (`*.example.org`: all names below it; `*`: any public host),
+            each also as `host:port`; without a port 80 and 443.
         max_upload_mb, max_json_mb: the largest file, and the largest JSON body.
         max_seconds, max_clips: the longest recording, and the most recordings in one request.
         max_requests: requests in the house at once; further ones are told to come again (429).
