@@ -201,7 +201,7 @@ def test_the_microphone_is_heard_at_its_own_rate(
         InputStream=Stream, PortAudioError=OSError, query_devices=lambda kind: {"default_samplerate": 48000.0}
     )
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    from hark.tasks.command.microphone import microphone
+    from hark.audio.microphone import microphone
 
     stream, heard = microphone(), 0.0
     blocks = []

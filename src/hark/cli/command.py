@@ -51,8 +51,8 @@ def command(
     with reporting(as_json=as_json):
         from hark.tasks.command.command import refuse
         from hark.tasks.command.grammar import Grammar
-        from hark.tasks.command.microphone import microphone as live
-        from hark.tasks.command.microphone import raw
+        from hark.audio.microphone import microphone as live
+        from hark.audio.microphone import raw
 
         names = audio or []
         _check(names, microphone=microphone, several=microphone or each, wake=wake, pause=pause)

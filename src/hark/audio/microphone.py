@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _BLOCK = 0.064  # seconds
 _SILENT = 5.0  # seconds without a block after which a microphone is gone
-_RAW = "arecord -q -t raw -f S16_LE -r 16000 | hark command --microphone - ... needs no PortAudio."
+_RAW = (
+    "arecord -q -t raw -f S16_LE -r 16000 | hark listen - (or hark command --microphone -) needs no PortAudio; "
+    "hark listen --file x.wav hears a recording."
+)
 
 
 def microphone() -> Iterator[NDArray[np.float32]]:
