@@ -49,10 +49,10 @@ def command(
 ) -> None:
     """Tell what a spoken command wants: its intent and slots in a grammar of yours, or that it is none."""
     with reporting(as_json=as_json):
-        from hark.tasks.command.command import refuse
-        from hark.tasks.command.grammar import Grammar
         from hark.audio.microphone import microphone as live
         from hark.audio.microphone import raw
+        from hark.tasks.command.command import refuse
+        from hark.tasks.command.grammar import Grammar
 
         names = audio or []
         _check(names, microphone=microphone, several=microphone or each, wake=wake, pause=pause)
