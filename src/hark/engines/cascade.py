@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hark.audio.audio import Audio
 
-KEPT = 32  # transcripts, for further questions about the same recordings
+KEPT = 128  # transcripts, for further questions about the same recordings, and the turns of dialogues
 TOGETHER = 8  # segments translated at once
 TRANSLATE = "Translate into the language {to}. Write only the translation of this one sentence of a talk:\n\n{text}"
 
@@ -30,7 +30,7 @@ def joined(hears: Capabilities, writes: Capabilities) -> Capabilities:
     return replace(
         hears,
         free_prompt=True,
-        tasks=frozenset({"transcribe", "translate"}),
+        tasks=frozenset({"transcribe", "translate", "reply"}),
         options=hears.options | writes.options | {"to"},
         system_prompt=writes.system_prompt,
         several_clips=True,
@@ -77,7 +77,8 @@ class Cascade(Engine):
         for clip in conversation.clips:
             if clip.id not in texts:
                 transcript = yield from self._transcript(clip, options.language, seconds)
-                texts[clip.id] = _written(transcript, clip, len(texts) + 1)
+                spoken = options.task == "reply"  # to the text model: its words are what the user says
+                texts[clip.id] = transcript.text if spoken else _written(transcript, clip, len(texts) + 1)
                 seconds += transcript.duration
         if texts and not any(texts.values()):
             raise ModelError(

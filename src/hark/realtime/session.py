@@ -71,6 +71,7 @@ class Session:
         self._apart: set[Response] = set()
         self._due: events.Wish | None = None  # what to answer when the answer of now is over
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._turns = 0  # that are over
         self._item: Item | None = None  # of the turn that goes on
         self._writing: Transcription | None = None
         can = model.listener.can
@@ -164,7 +165,8 @@ class Session:
         await self._committed(item, quiet.samples, answer=True)
 
     async def _committed(self, item: Item, samples: NDArray[Any], *, answer: bool) -> None:
-        item.parts, item.status = (Clip(Audio.of(samples, RATE, name="turn")),), "completed"
+        self._turns += 1
+        item.parts, item.status = (Clip(Audio.of(samples, RATE, name=f"turn {self._turns}")),), "completed"
         writing, self._writing, self._item = self._writing, None, None
         before = self.items.add(item)
         await self.tell("input_audio_buffer.committed", item_id=item.id, previous_item_id=before)

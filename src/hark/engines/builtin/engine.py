@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hark.engines.builtin.command import Commands
     from hark.engines.builtin.router import Request
 
-_REMEMBERED = 16  # transcripts kept, so that one recording is heard once for many questions
+_REMEMBERED = 128  # transcripts kept, so that one recording is heard once for many questions: turns of dialogues too
 
 _MEASURED = frozenset({"music", "sound"})  # jobs done on the signal, without a transcript
 _METHOD = Notice(
@@ -38,7 +38,7 @@ class Builtin(Engine):
     can = Capabilities(
         free_prompt=True,
         tasks=frozenset(
-            "transcribe summary decisions actions intent sentiment uncertainty music sound command".split(),
+            "transcribe summary decisions actions intent sentiment uncertainty music sound command reply".split(),
         ),
         options=frozenset({"language", "grammar"}),
         system_prompt=True,  # taken, and said not to be used: conversations that carry one still work
@@ -72,6 +72,9 @@ class Builtin(Engine):
         if options.task == "command" or options.grammar is not None:
             yield from self._command(conversation, options)
             return
+        if options.task == "reply":
+            yield from self._dialogue(conversation)
+            return
         request = route(conversation.prompt, options.task)
         if request.refusal:
             raise UnsupportedError(request.refusal.reason, hint=request.refusal.instead)
@@ -91,6 +94,29 @@ class Builtin(Engine):
         self._recogniser.close()
         if self._commands is not None:
             self._commands.close()
+
+    def _dialogue(self, conversation: Conversation) -> Iterator[Delta]:
+        """Answer what was said last, spoken or written, about what was told before."""
+        from hark.engines.builtin.dialogue import turn
+        from hark.engines.builtin.followups import NOTHING_ASKED
+
+        words: dict[str, str] = {}
+        seconds = 0.0
+        for clip in conversation.clips:
+            found: list[Delta] = []
+            for delta in self._hear(clip, seconds) if clip.id not in words else ():
+                found.append(delta)
+                yield Delta(heard=delta.heard)
+                seconds = delta.heard or seconds
+            words.setdefault(clip.id, " ".join(one.text for delta in found for one in delta.segments))
+        now = turn(conversation, words)
+        yield Delta(notices=(_METHOD, *([_NO_SYSTEM] if conversation.system else [])))
+        if now.text:
+            yield Delta(now.text, usage=Usage(seconds), language="en")
+        elif now.request.follow == "courtesy":
+            yield Delta(NOTHING_ASKED, usage=Usage(seconds))
+        else:
+            yield from self._reply(now.conversation, now.request)
 
     def _command(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
         from hark.engines.builtin.command import Commands

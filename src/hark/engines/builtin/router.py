@@ -114,6 +114,15 @@ def route(prompt: str, task: str | None = None) -> Request:
     )
 
 
+def asks(said: str) -> bool:
+    """Are these words, as somebody spoke them, a question or a wish? All else is told, to be asked about later."""
+    clauses = [clause for part in re.split(SPLIT, _clean(said), flags=re.IGNORECASE) if (clause := _plain(part))]
+    words = re.sub(r"[^\w' ]", " ", _clean(said).lower()).split()
+    if _follow(" ".join(map(expand, words))):
+        return True
+    return any(_QUESTION.match(clause) or _of(clause, clause) or refusal(clause) for clause in clauses)
+
+
 def _follow(asked: str) -> Follow:
     return next((kind for kind, phrases in FOLLOWS.items() if phrases.fullmatch(asked)), "")
 
