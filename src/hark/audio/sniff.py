@@ -53,6 +53,7 @@ _AUDIO = (
     b"FLV",
     b"wvpk",
 )
+_CONTROLS = bytes(byte for byte in range(32) if byte not in (9, 10, 12, 13, 27))  # which no text has
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -81,8 +82,7 @@ def is_audio(head: bytes) -> bool:
 def _is_text(head: bytes) -> bool:
     if head.startswith(_UTF16) and head[3:4] == b"\0":
         return True
-    controls = sum(byte < 32 and byte not in (9, 10, 12, 13, 27) for byte in head)
-    if controls:
+    if len(head.translate(None, _CONTROLS)) < len(head):
         return False
     try:
         head.decode("utf-8")

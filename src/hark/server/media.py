@@ -70,7 +70,7 @@ class Media:
             return self.upload(given, name or "audio")
         if not isinstance(given, str) or rate is not None:
             raise RequestError("Audio in JSON is text.", hint=_TAKEN)
-        if given.startswith("data:"):
+        if given[:5].lower() == "data:":
             return self.upload(_of_data_uri(given), name or given.partition(",")[0][:40])
         if given[:8].lower().startswith(("http://", "https://")):
             return self._isolated(self.urls.source(given, name))
