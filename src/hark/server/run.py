@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import os
+import resource
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from hark.server import logs
 from hark.server.app import create_app
 from hark.server.listening import address, bind
 from hark.server.protocol import Protocol
+from hark.server.threads import in_thread
 
 if TYPE_CHECKING:
     import socket
@@ -40,6 +42,7 @@ def run(config: Config, announce: Callable[[str], None]) -> None:
         OptionError: it cannot listen there, or would be open to others without a key.
     """
     logs.configure(as_json=config.log_json, content=config.log_content)
+    _many_files()
     sockets = bind(config)
     try:
         app = create_app(config)
@@ -69,6 +72,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take requests, and say so."""
+        await in_thread(self.service.media.warm)  # else the first request waits for the processes that decode
         if self.service.config.warm:
             await self.service.models.warm()
         await super().startup(sockets)
@@ -103,6 +107,13 @@ class _Server(uvicorn.Server):
             logs.log.info("Stopping; what runs may take %g s more.", self.service.config.shutdown_seconds)
             self.should_exit = True
         return await super().on_tick(counter)
+
+
+def _many_files() -> None:
+    """Allow as many open files as the system lets: each connection is one, and each recording that was decoded."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS says "no limit", and takes less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _end_after(seconds: float, status: int) -> None:
