@@ -1,4 +1,4 @@
-"""Several answers at once, with places to stop in between."""
+"""Places to stop: how work in one thread knows that nobody waits for it any more."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING, Any
 from hark.answers.answer import Answer, Delta
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from hark.conversation.conversation import Conversation
     from hark.engines.engine import Engine, Options
+
+
+# Set by whoever has work done in a thread and may lose interest in it, such as the server.
+UNWANTED: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("unwanted", default=None)
+
+
+def unwanted() -> Callable[[], bool]:
+    """What tells whether the work that begins here is still wanted; it may be asked in any thread."""
+    event = UNWANTED.get()
+    return event.is_set if event else lambda: False
 
 
 def batch_steps(
@@ -25,11 +35,11 @@ def batch_steps(
         Exception: whatever the engine raises.
     """
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    closed = threading.Event()
+    closed, left = threading.Event(), unwanted()
 
     def gone(_: int) -> bool:
         told.put(None)
-        return closed.is_set()
+        return closed.is_set() or left()
 
     def work() -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,7 @@ class Turn:
         done: told when it is its turn; of a question, its answer.
         question: for a whole answer; None where the work is the caller's.
         joint: of a question that may be answered together with others.
+        context: what was so where it came from; the log tells requests apart by it.
         gone: whether nobody waits for it any more; read by the thread that works on it.
     """
 
@@ -61,6 +63,7 @@ class Turn:
     since: float
     question: Question | None = None
     joint: Joint | None = None
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
     gone: bool = False
     done: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -147,7 +150,7 @@ class Answering:
         self._failed: Exception | None = None
         for turn in turns:
             turn.done.add_done_callback(self._over)
-        self._work = Work(lambda: answers(listener, turns), self._told, self._end)
+        self._work = Work(lambda: answers(listener, turns), self._told, self._end, turns[0].context)
 
     def _told(self, told: Told) -> None:
         turn, found = told

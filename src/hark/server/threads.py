@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hark.answers.answer import Delta
+from hark.engines.steps import UNWANTED
 from hark.errors import ModelError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NOTHING = Delta()
-_unwanted: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("unwanted", default=None)
 _POOL = ThreadPoolExecutor(256, thread_name_prefix="hark")  # many only wait: for a process, or an address far away
 _AHEAD = 64  # steps that may wait to be taken: a slow client slows its model, and fills no memory
 
@@ -61,13 +61,19 @@ class Work:
     Steps that say nothing (an empty `Delta`) are places to stop, and not passed on.
     """
 
-    def __init__(self, make: Callable[[], Iterator[Any]], step: Callable[[Any], None], end: Ended) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Iterator[Any]],
+        step: Callable[[Any], None],
+        end: Ended,
+        context: contextvars.Context | None = None,
+    ) -> None:
         self.over = asyncio.Event()
         self._make, self._step, self._end = make, step, end
         self._loop = asyncio.get_running_loop()
         self._room, self._unwanted = threading.Semaphore(_AHEAD), threading.Event()
-        context = contextvars.copy_context()
-        context.run(_unwanted.set, self._unwanted)
+        context = context or contextvars.copy_context()
+        context.run(UNWANTED.set, self._unwanted)
         try:
             threading.Thread(target=context.run, args=(self._work,), daemon=True).start()
         except RuntimeError as error:  # there are as many threads as the system allows
@@ -117,7 +123,7 @@ def tame(error: BaseException) -> Exception:
 async def in_thread(work: Callable[[], T]) -> T:
     """Do something that takes a while apart from the event loop; what it does may ask `is_unwanted`, and end."""
     context, gone = contextvars.copy_context(), threading.Event()
-    context.run(_unwanted.set, gone)
+    context.run(UNWANTED.set, gone)
     try:
         return await asyncio.get_running_loop().run_in_executor(_POOL, context.run, _tamely, work)
     except asyncio.CancelledError:
@@ -134,5 +140,5 @@ def _tamely(work: Callable[[], T]) -> T:
 
 def is_unwanted() -> bool:
     """Is this thread at something for `steps` or `in_thread` that nobody waits for any more?"""
-    gone = _unwanted.get()
+    gone = UNWANTED.get()
     return gone is not None and gone.is_set()

@@ -9,6 +9,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hark.engines.steps import unwanted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -69,14 +71,14 @@ def generate(
     limit = _limit(family, loaded, inputs, options)
     closed = threading.Event()
     tokens = _Tokens(skip_first=ids is not None or not family.echoes_prompt)
-    streams = (options.beams or 1) == 1
+    streams, left = (options.beams or 1) == 1, unwanted()
 
-    def unwanted(row: int) -> bool:
+    def ended(row: int) -> bool:
         if not streams and row == 0:
             tokens.queue.put([])  # a search tells its text at the end
-        return closed.is_set()
+        return closed.is_set() or left()
 
-    keywords = _keywords(options, limit, unwanted) | grammar(family, loaded, options)
+    keywords = _keywords(options, limit, ended) | grammar(family, loaded, options)
     if streams:
         keywords["streamer"] = tokens
     work = (family, loaded, inputs, keywords, tokens, options, run or family.run)
@@ -292,10 +294,10 @@ def _ended(loaded: Loaded, token: int) -> bool:
     return token in (ends if isinstance(ends, list) else [ends])
 
 
-def _keywords(options: Options, limit: int, unwanted: Callable[[int], bool]) -> dict[str, Any]:
+def _keywords(options: Options, limit: int, ended: Callable[[int], bool]) -> dict[str, Any]:
     """Options in the words of `generate`; what is not set is left to the model's own generation config.
 
-    `unwanted` is asked for each row, after each token, whether it is to end.
+    `ended` is asked for each row, after each token, whether it is to end.
     """
     from transformers import StoppingCriteria, StoppingCriteriaList
 
@@ -304,8 +306,8 @@ def _keywords(options: Options, limit: int, unwanted: Callable[[int], bool]) -> 
             import torch
 
             del scores
-            ended = [unwanted(row) for row in range(input_ids.shape[0])]
-            return torch.tensor(ended, dtype=torch.bool, device=input_ids.device)
+            rows = [ended(row) for row in range(input_ids.shape[0])]
+            return torch.tensor(rows, dtype=torch.bool, device=input_ids.device)
 
     found: dict[str, Any] = {"max_new_tokens": limit, "stopping_criteria": StoppingCriteriaList([Unwanted()])}
     if options.temperature is not None:
