@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import openai
 import pytest
-import soxr
+from talking import PIECE, coded, kinds, quiet, talking
 
 from serving import Running, serving
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 # openai's client uses websockets in a way that its newest version warns of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:connect\(\) must be used:DeprecationWarning")
+TURN = [
+    "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped", "input_audio_buffer.committed",
+    "conversation.item.added", "conversation.item.done", "response.created", "response.output_item.added",
+    "conversation.item.added", "response.content_part.added", "response.output_text.done",
+    "response.content_part.done", "response.output_item.done", "conversation.item.done", "response.done",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -27,57 +34,92 @@ def server() -> Iterator[Running]:
         yield running
 
 
-def pcm(*parts: np.ndarray) -> list[str]:
-    """Sound as pieces of 40 ms, PCM at 24 kHz, in base64."""
-    sound = soxr.resample(np.concatenate(parts), 16000, 24000)
-    data = (np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes()
-    return [base64.b64encode(data[at : at + 1920]).decode() for at in range(0, len(data), 1920)]
-
-
-def quiet(seconds: float) -> np.ndarray:
-    return np.zeros(round(seconds * 16000), np.float32)
-
-
-def client(server: Running) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused")
-
-
-def until(connection: Any, kind: str) -> list[Any]:
-    """All events up to one of a kind."""
-    events = []
-    while True:
-        event = connection.recv()
-        events.append(event)
-        assert event.type != "error", event
-        if event.type == kind:
-            return events
-
-
 def test_a_turn_is_heard_and_answered(server: Running, order: hark.Audio) -> None:
-    with client(server).realtime.connect(model="echo") as connection:
-        assert connection.recv().type == "session.created"
-        connection.session.update(session={"type": "realtime", "instructions": "Be brief."})
-        assert connection.recv().type == "session.updated"
-        for piece in pcm(quiet(0.5), order.samples(16000), quiet(1.0)):
-            connection.input_audio_buffer.append(audio=piece)
-        events = until(connection, "response.done")
-        assert [event.type for event in events if event.type != "response.output_text.delta"] == [
-            "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped", "input_audio_buffer.committed",
-            "conversation.item.added", "conversation.item.done", "response.created", "response.output_item.added",
-            "conversation.item.added", "response.content_part.added", "response.output_text.done",
-            "response.content_part.done", "response.output_item.done", "conversation.item.done", "response.done",
-        ]  # fmt: skip
+    with talking(server) as talk:
+        shown = talk.update(instructions="Be brief.")
+        assert (shown.model, shown.instructions, shown.output_modalities) == ("echo", "Be brief.", ["text"])
+        talk.say(quiet(0.5), order.samples(16000), quiet(1.0))
+        events = talk.until("response.done")
+        assert kinds(events) == TURN
         text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
-        assert text.startswith("echo heard")
-        assert events[-1].response.status == "completed"
+        assert re.fullmatch(r"echo heard system: Be brief\. \| user: \[3\.\d s, 16000 Hz, sha256 \w{8}\]", text)
+        response = events[-1].response
+        assert (response.status, response.output[0].content[0].text) == ("completed", text)
+        assert (response.usage.input_tokens, response.usage.output_tokens) == (2, len(text.split()))
+
+
+def test_items_know_what_is_before_them_and_the_conversation_goes_on(server: Running, order: hark.Audio) -> None:
+    with talking(server) as talk:
+        sound = order.samples(16000)
+        talk.say(quiet(0.5), sound, quiet(1.0))
+        talk.until("response.done")
+        talk.say(sound[: 2 * 16000], quiet(1.0))
+        talk.until("response.done")
+        by_kind: dict[str, list[Any]] = {}
+        for event in talk.events:
+            by_kind.setdefault(event.type, []).append(event)
+        added, done = (
+            [(one.item.id, one.previous_item_id) for one in by_kind[f"conversation.item.{kind}"]]
+            for kind in ("added", "done")
+        )
+        assert added == done
+        names = [name for name, _ in added]
+        assert [before for _, before in added] == [None, *names[:-1]]
+        begun = [event.item_id for event in by_kind["input_audio_buffer.speech_started"]]
+        assert begun == names[::2] == [event.item_id for event in by_kind["input_audio_buffer.committed"]]
+        last = talk.events[-1].response.output[0].content[0].text
+        assert re.search(r"user: \[.*\] \| assistant: echo heard user: \[.*\] \| user: \[", last)
 
 
 def test_transcription_settles_and_never_changes(server: Running, order: hark.Audio) -> None:
-    with client(server).realtime.connect(model="builtin", extra_query={"intent": "transcription"}) as connection:
-        assert connection.recv().session.type == "transcription"
-        for piece in pcm(quiet(0.5), order.samples(16000), quiet(1.0)):
-            connection.input_audio_buffer.append(audio=piece)
-        events = until(connection, "conversation.item.input_audio_transcription.completed")
+    with talking(server, "builtin", intent="transcription") as talk:
+        assert talk.events[0].session.type == "transcription"
+        talk.say(quiet(0.5), order.samples(16000), quiet(1.0))
+        events = talk.until("conversation.item.input_audio_transcription.completed")
         said = "".join(e.delta for e in events if e.type.endswith("transcription.delta"))
         assert said == events[-1].transcript
         assert "coffee" in said
+        assert events[-1].usage.seconds == pytest.approx(3.6, abs=0.2)
+        assert not any(kind.startswith("response") for kind in kinds(events))
+        talk.send("conversation.item.retrieve", item_id=events[-1].item_id)
+        shown = talk.until("conversation.item.retrieved")[-1].item
+        assert shown.content[0].transcript == said
+
+
+def test_a_dialogue_is_written_down_beside_its_answers_by_another_model(server: Running, order: hark.Audio) -> None:
+    with talking(server) as talk:
+        talk.update(audio={"input": {"transcription": {"model": "builtin", "language": "en"}}})
+        talk.say(quiet(0.5), order.samples(16000), quiet(1.0))
+        wanted = {"response.done", "conversation.item.input_audio_transcription.completed"}
+        while wanted - {event.type for event in talk.events}:
+            assert talk.next().type != "error"
+        (text,) = [e.transcript for e in talk.events if e.type.endswith("transcription.completed")]
+        assert "large coffee" in text
+
+
+def test_the_asynchronous_client_is_served_alike(server: Running, order: hark.Audio) -> None:
+    async def talk() -> list[str]:
+        told = []
+        async with (
+            openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="unused") as client,
+            client.realtime.connect(model="echo") as connection,
+        ):
+            data = coded(order.samples(16000)) + bytes(48000)
+            for at in range(0, len(data), PIECE):
+                await connection.input_audio_buffer.append(audio=base64.b64encode(data[at : at + PIECE]).decode())
+            async for event in connection:
+                told.append(event.type)
+                if event.type == "response.done":
+                    break
+        return told
+
+    assert [kind for kind in asyncio.run(talk()) if not kind.endswith(".delta")] == ["session.created", *TURN]
+
+
+def test_sessions_at_the_same_time_do_not_mix(server: Running, order: hark.Audio, hesitant: hark.Audio) -> None:
+    with talking(server) as one, talking(server) as other, talking(server) as third:
+        one.say(quiet(0.5), order.samples(16000), quiet(1.0))
+        other.say(quiet(0.5), hesitant.samples(16000), quiet(1.0))
+        third.say(quiet(0.5), order.samples(16000), quiet(1.0))
+        first, second, again = one.answer(), other.answer(), third.answer()
+        assert first == again != second
