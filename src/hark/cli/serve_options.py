@@ -56,6 +56,8 @@ _OPTIONS: dict[str, tuple[str, Any, str, str]] = {
     "deadline_seconds": ("--deadline", float, _LIMITS, "Seconds that a request may take."),
     "host": ("--host", str, _RUNNING, "Where to listen."),
     "port": ("--port", int, _RUNNING, "The port; 0 takes a free one."),
+    "ice_addresses": ("--ice-address", list[str] | None, _RUNNING, "Where calls reach it, if not at --host; several."),
+    "ice_servers": ("--ice-server", list[str] | None, _RUNNING, "For calls, STUN or TURN: stun:HOST:PORT; several."),
     "shutdown_seconds": ("--shutdown-seconds", float, _RUNNING, "Seconds that requests get to end at the end."),
     "drain_seconds": ("--drain-seconds", float, _RUNNING, "Seconds of saying no at /ready before that."),
     "log_content": ("--log-content", bool, _RUNNING, "Write questions and answers to the log."),
@@ -130,6 +132,10 @@ def _check(said: dict[str, Any]) -> None:
             ip_network(proxy)
         except ValueError as error:
             raise OptionError(f"{proxy!r} is no address of a proxy.", hint="Such as 10.0.0.2 or 10.0.0.0/8.") from error
+    if said.get("ice_addresses") or said.get("ice_servers"):
+        from hark.realtime.ice import Network
+
+        Network.of("", said.get("ice_addresses", ()), said.get("ice_servers", ()))
     if not 0 <= said["port"] <= 65535:
         raise OptionError(f"There is no port {said['port']}.", hint="It is 1 to 65535, or 0 for a free one.")
 

@@ -79,6 +79,21 @@ class Session:
         self._buffer = Buffer(self.settings, most)
         self._decoder = Decoder()
 
+    async def change(self, update: dict[str, Any]) -> None:
+        """Take new settings; what they do not name stays.
+
+        Raises:
+            EventError: they name what cannot be honoured.
+        """
+        settings = events.changed(self.settings, update)
+        self._check(settings)
+        before, self.settings = self.settings, settings
+        if settings.audio.input.format != before.audio.input.format:
+            await self.hear(self._decoder.finish())
+            self._decoder = Decoder(settings.audio.input.format.type)
+        if settings.audio.input.turn_detection != before.audio.input.turn_detection:
+            await self._heed(self._buffer.change(settings))
+
     async def start(self) -> None:
         """Greet the client."""
         await self.tell("session.created", session=self._shown())
@@ -235,14 +250,7 @@ class Session:
     # what clients send
 
     async def _update(self, event: events.SessionUpdate) -> None:
-        settings = events.changed(self.settings, event.session)
-        self._check(settings)
-        before, self.settings = self.settings, settings
-        if settings.audio.input.format != before.audio.input.format:
-            await self.hear(self._decoder.finish())
-            self._decoder = Decoder(settings.audio.input.format.type)
-        if settings.audio.input.turn_detection != before.audio.input.turn_detection:
-            await self._heed(self._buffer.change(settings))
+        await self.change(event.session)
         await self.tell("session.updated", session=self._shown())
 
     def _check(self, settings: events.Settings) -> None:

@@ -54,6 +54,8 @@ class Config:
         max_requests: requests in the house at once; further ones are told to come again (429).
         max_sessions: live sessions at once; further ones are told to come again.
         session_idle_seconds: after which a live session ends in which its client sends nothing.
+        ice_addresses: of this machine, at which calls over WebRTC may reach it; none: `host`.
+        ice_servers: those that help such calls through firewalls: `stun:HOST:PORT`, `turn:USER:PASSWORD@HOST:PORT`.
         max_batch, batch_ms: questions answered together at most, and how long the first waits for others.
         deadline_seconds: how long a request may take in all.
         idle_seconds: after which an unused model gives back its memory; None: never.
@@ -85,6 +87,8 @@ class Config:
     max_requests: int = 256
     max_sessions: int = 64
     session_idle_seconds: float = 600.0
+    ice_addresses: tuple[str, ...] = ()
+    ice_servers: tuple[str, ...] = ()
     max_batch: int = 8
     batch_ms: float = 5.0
     deadline_seconds: float = 600.0

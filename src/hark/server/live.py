@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MOST_EVENTS = 5000  # that wait for a client: a slow one catches up, and what a dead one is told fills no memory
 _STALLED_SECONDS = 30.0  # for one event to be taken
+_ENDING_SECONDS = 20.0
 
 
 class StalledError(Exception):
@@ -73,11 +74,13 @@ class Live:
 
     Attributes:
         count: how many there are.
+        calls: those over WebRTC by what clients hang up by; they outlive the requests that began them.
     """
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self.count = 0
+        self.calls: dict[str, asyncio.Task[None]] = {}
 
     @contextlib.asynccontextmanager
     async def session(
@@ -102,3 +105,11 @@ class Live:
         finally:
             self.count -= 1
             await session.close()
+
+    async def close(self) -> None:
+        """End all calls."""
+        calls = list(self.calls.values())
+        for call in calls:
+            call.cancel()
+        if calls:
+            await asyncio.wait(calls, timeout=_ENDING_SECONDS)

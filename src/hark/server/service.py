@@ -186,6 +186,7 @@ class Service:
     async def close(self) -> None:
         """Let go of models and processes."""
         self.ready = False
+        await self.live.close()
         await ending.ended(_ENDING_SECONDS)
         await self.models.close()
         self.media.close()

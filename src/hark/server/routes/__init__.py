@@ -1,6 +1,16 @@
 """The doors: each reads one protocol, asks the service, and writes the answer; none has logic of its own."""
 
-from hark.server.routes import huggingface, openai_audio, openai_chat, openai_responses, page, realtime, status, tasks
+from hark.server.routes import (
+    calls,
+    huggingface,
+    openai_audio,
+    openai_chat,
+    openai_responses,
+    page,
+    realtime,
+    status,
+    tasks,
+)
 
 ROUTERS = (
     status.router,
@@ -9,6 +19,7 @@ ROUTERS = (
     openai_audio.router,
     tasks.router,
     realtime.router,
+    calls.router,
     page.router,
     huggingface.router,
 )

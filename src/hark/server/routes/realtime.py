@@ -17,6 +17,8 @@ from hark.realtime.telling import about
 from hark.server.live import Outbox, StalledError
 
 if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
     from hark.realtime.session import Session
 
 router = APIRouter()
@@ -33,7 +35,7 @@ async def realtime(socket: WebSocket) -> None:
     service = socket.app.state.service
     code, reason = _LEFT_ALONE, ""
     try:
-        model, transcribes = _asked(socket)
+        model, transcribes = asked(socket)
         async with service.live.session(model, outbox.put, transcribes=transcribes) as session:
             idle = service.config.session_idle_seconds
             code, reason = await _either(_served(socket, session, idle), outbox.run())
@@ -46,13 +48,13 @@ async def realtime(socket: WebSocket) -> None:
         await asyncio.wait_for(socket.close(code, reason), _CLOSING_SECONDS)
 
 
-def _asked(socket: WebSocket) -> tuple[str | None, bool]:
+def asked(connection: HTTPConnection) -> tuple[str | None, bool]:
     """The model wanted, and whether it is to write down only.
 
     Raises:
         EventError: the address says what nobody reads.
     """
-    given = dict(socket.query_params)
+    given = dict(connection.query_params)
     model, intent = given.pop("model", None), given.pop("intent", None)
     if intent not in (None, "transcription"):
         raise EventError("The intent is not known.", hint="It is transcription, or left out.", param="intent")
