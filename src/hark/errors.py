@@ -16,6 +16,7 @@ HarkError                          hint: what to do about it, param: the option 
 │   ├── ModelNotFoundError (LookupError)         no such model here
 │   ├── ModelBrokenError                   its folder is incomplete or unreadable
 │   └── CutOffError                        a structured answer broke off; `answer` is what there is of it
+├── DataError (ValueError)             a data set, or an entry of it, that cannot be read or written
 ├── OutputError (OSError)              a result could not be written
 ├── RequestError (ValueError)          a request to hark's server that it does not take
 │   ├── NotAllowedError (PermissionError)        no key, or a wrong one
@@ -131,6 +132,12 @@ class CutOffError(ModelError):
     def __init__(self, message: str, *, hint: str = "", answer: object = None) -> None:
         super().__init__(message, hint=hint)
         self.answer = answer
+
+
+class DataError(HarkError, ValueError):
+    """A data set, or an entry of it, that cannot be read, or that a format cannot hold; the message names the place."""
+
+    http_status = 400
 
 
 class OutputError(HarkError, OSError):

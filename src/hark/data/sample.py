@@ -25,7 +25,8 @@ class Sample:
         speaker: who speaks in it.
         language, to: codes of the language spoken, and of the target where it is a translation.
         task: what is asked, by name (`transcribe`, `translate`, ...), where the data say so.
-        choices: the answers to choose from, for multiple choice.
+        choices: the answers to choose from, for multiple choice; the question may list them, too.
+        loss: for each message of the assistant, whether it is learned; empty where the data do not say.
         about: whatever else the data say, as plain values: groups to break figures down by, categories, intents.
     """
 
@@ -37,6 +38,7 @@ class Sample:
     to: str | None = None
     task: str | None = None
     choices: tuple[str, ...] = ()
+    loss: tuple[bool, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
