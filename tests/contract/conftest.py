@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hark
+from tiny import realtime_server
 from tiny.families import MAKERS, make
 from tiny.openai_server import LoopbackServer, listening
+from tiny.realtime_server import Scripted
 from tiny.whisper import tiny_whisper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("builtin", "echo", "faster-whisper", "openai", *MAKERS)
+ENGINES = ("builtin", "echo", "faster-whisper", "openai", "realtime", *MAKERS)
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +28,13 @@ def openai_server() -> Iterator[LoopbackServer]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def realtime() -> Iterator[Scripted]:
+    """A realtime server whose model's text depends on what it hears."""
+    with Scripted(realtime_server.openai) as server:
+        yield server
+
+
 @pytest.fixture(scope="session", params=ENGINES)
 def model(request: pytest.FixtureRequest) -> str:
     """The name or folder of a model of each engine; weights are tiny, random and made here."""
@@ -33,6 +42,8 @@ def model(request: pytest.FixtureRequest) -> str:
         return str(request.param)
     if request.param == "openai":
         return f"openai:m@{request.getfixturevalue('openai_server').url}"
+    if request.param == "realtime":
+        return f"realtime:m@{request.getfixturevalue('realtime').url}"
     folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("models") / "tiny"
     if request.param == "faster-whisper":
         return str(tiny_whisper(folder))

@@ -170,10 +170,11 @@ def _named(given: str) -> tuple[str, str]:
     """What clients call a model, and what hark does; of a folder or a server, no more than its last name is told."""
     name, equals, model = given.partition("=")
     is_folder = os.path.isdir(os.path.expanduser(given))
-    if equals and not is_folder and not given.startswith("openai:"):
+    on_server = given.startswith(("openai:", "realtime:"))
+    if equals and not is_folder and not on_server:
         return name, model
-    if given.startswith("openai:"):
-        return given.removeprefix("openai:").partition("@")[0], given
+    if on_server:
+        return given.partition(":")[2].partition("@")[0], given
     if is_folder:
         return os.path.basename(os.path.abspath(os.path.expanduser(given))), given
     return given, given

@@ -27,9 +27,10 @@ KINDS = {
     "transformers": ("hark.engines.transformers.engine", "Transformers"),
     "text-model": ("hark.engines.transformers.text_model", "TextModel"),
     "openai": ("hark.engines.openai_server", "OpenAIServer"),
+    "realtime": ("hark.engines.realtime_server", "RealtimeServer"),
 }
 _WEIGHTED = frozenset({"faster-whisper", "transformers", "text-model"})
-_REMOTE = frozenset({"openai"})
+_REMOTE = frozenset({"openai", "realtime"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _of_server(name: str) -> Model:
 
 def _writer(name: str) -> Model:
     """The text model of a name: a server's, or a folder of transformers weights."""
-    if name.partition(":")[0] in _REMOTE:
+    if name.partition(":")[0] == "openai":
         return _of_server(name)
     for path in (Path(os.path.expanduser(name)), settings.current().models / name):
         if os.path.isdir(path):
@@ -233,5 +234,5 @@ def _unknown(name: str) -> ModelNotFoundError:
     return ModelNotFoundError(
         f"{what} {name!r}.",
         hint=f"{start}There is builtin, echo, {models.PREFIX}:SIZE (such as small), the path of a model's folder, "
-        "and openai:NAME@http://host:port/v1.",
+        "openai:NAME@http://host:port/v1, and realtime:NAME@ws://host:port/v1.",
     )

@@ -46,31 +46,58 @@ class RefusalError(Exception):
 
 
 def parsed(name: str) -> tuple[str, str]:
-    """The model and the base address in `openai:MODEL@http://host:port/v1`; no network is touched.
+    """The model and the base address in `openai:MODEL@http://host:port/v1`, or `realtime:...`; no network is touched.
 
     Without an address it is the one in `OPENAI_BASE_URL`, else OpenAI's own; an address without a path means `/v1`.
+    That of a realtime server may begin with `ws` or `wss`, too, and is given as `http` or `https`.
 
     Raises:
         ModelNotFoundError: it names no model, or the address is none that can be used.
     """
-    match = re.fullmatch(r"openai:(?P<model>.*?)(?:@(?P<url>https?://.*))?", name, re.DOTALL | re.IGNORECASE)
+    kind = "realtime" if name[:9].lower() == "realtime:" else "openai"
+    scheme = "(https?|wss?)" if kind == "realtime" else "https?"
+    match = re.fullmatch(rf"{kind}:(?P<model>.*?)(?:@(?P<url>{scheme}://.*))?", name, re.DOTALL | re.IGNORECASE)
     model = match["model"].strip() if match else ""
     if match is None or not model or "://" in model:
-        raise ModelNotFoundError("The name of a model on a server is incomplete.", hint=_HOW)
-    address = match["url"] or os.environ.get("OPENAI_BASE_URL") or OPENAI
+        raise ModelNotFoundError("The name of a model on a server is incomplete.", hint=_HOW[kind])
+    address = re.sub(r"^\s*ws", "http", match["url"] or "", flags=re.IGNORECASE)
+    address = address or os.environ.get("OPENAI_BASE_URL") or OPENAI
     try:
         url = httpx2.URL(address.strip())
     except (httpx2.InvalidURL, ValueError) as error:
-        raise ModelNotFoundError(f"The address of {model}'s server is malformed.", hint=_HOW) from error
+        raise ModelNotFoundError(f"The address of {model}'s server is malformed.", hint=_HOW[kind]) from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise ModelNotFoundError(f"The address of {model}'s server is no http address.", hint=_HOW)
+        raise ModelNotFoundError(f"The address of {model}'s server is no http address.", hint=_HOW[kind])
     if url.userinfo or url.query or url.fragment:  # names are shown and logged: nothing secret may be in them
-        raise ModelNotFoundError(f"The address of {model}'s server may not hold a password or query.", hint=_HOW)
+        raise ModelNotFoundError(f"The address of {model}'s server may not hold a password or query.", hint=_HOW[kind])
     path = url.path.rstrip("/") or "/v1"
     return model, str(url.copy_with(path=path))
 
 
-_HOW = "Write openai:MODEL@http://host:port/v1; keys are read from OPENAI_API_KEY (or HF_TOKEN) alone."
+_KEYS = "keys are read from OPENAI_API_KEY (or HF_TOKEN) alone."
+_HOW = {
+    "openai": f"Write openai:MODEL@http://host:port/v1; {_KEYS}",
+    "realtime": f"Write realtime:MODEL@ws://host:port/v1; {_KEYS}",
+}
+
+
+def key_for(url: str) -> str:
+    """The key for a server, from the environment; empty where there is none.
+
+    Raises:
+        SettingsError: it holds characters that no key has.
+    """
+    variable = "HF_TOKEN" if httpx2.URL(url).host == _HUGGING_FACE else "OPENAI_API_KEY"
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()):  # the library would show it in its error
+        raise SettingsError(f"{variable} holds characters that no key has.", hint="Copy the key again.")
+    return key
+
+
+def redacted(said: str, url: str) -> str:
+    """The words of a server without the key for it: some repeat what they were sent."""
+    key = key_for(url)
+    return said.replace(key, "***") if len(key) > 4 else said
 
 
 class Client:
@@ -104,7 +131,7 @@ class Client:
         except httpx2.RequestError as error:
             raise ModelError(f"The connection to {self.url} broke off before the answer was complete.") from error
         except ModelError as error:
-            raise type(error)(self._redacted(error.message), hint=error.hint) from None
+            raise type(error)(redacted(error.message, self.url), hint=error.hint) from None
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{self.url} answered in a shape that is not OpenAI's.") from error
         finally:
@@ -161,14 +188,7 @@ class Client:
 
     def _headers(self) -> dict[str, str]:
         headers = {"user-agent": "hark", "accept": "application/json, text/event-stream"}
-        return headers | ({"authorization": f"Bearer {key}"} if (key := self._key()) else {})
-
-    def _key(self) -> str:
-        variable = "HF_TOKEN" if httpx2.URL(self.url).host == _HUGGING_FACE else "OPENAI_API_KEY"
-        key = os.environ.get(variable, "").strip()
-        if not (key.isascii() and key.isprintable()):  # the library would show it in its error
-            raise SettingsError(f"{variable} holds characters that no key has.", hint="Copy the key again.")
-        return key
+        return headers | ({"authorization": f"Bearer {key}"} if (key := key_for(self.url)) else {})
 
     def _refusal(self, response: httpx2.Response) -> RefusalError:
         with contextlib.closing(response):
@@ -176,17 +196,12 @@ class Client:
                 body = response.read().decode("utf-8", "replace")
             except httpx2.RequestError:
                 body = ""
-        said, code, param = _said(body)
+        said, code, param = said_in(body)
         if (place := response.headers.get("location")) and response.is_redirect:
             said = f"it has moved to {place.split('?')[0]}"
         again = response.headers.get("x-should-retry") != "false" and code != "insufficient_quota"
         wait = _wait(response.headers) if again else float("inf")
-        return RefusalError(response.status_code, self._redacted(said)[:500], code=code, param=param, wait=wait)
-
-    def _redacted(self, said: str) -> str:
-        """The words of a server without the key: some repeat what they were sent."""
-        key = self._key()
-        return said.replace(key, "***") if len(key) > 4 else said
+        return RefusalError(response.status_code, redacted(said, self.url)[:500], code=code, param=param, wait=wait)
 
     def _silent(self) -> ModelError:
         return ModelError(f"{self.url} did not answer within {self._timeout:g} s.", hint="Is the model still loading?")
@@ -209,7 +224,7 @@ def _wait(headers: Any) -> float | None:
         return None
 
 
-def _said(body: str) -> tuple[str, str, str]:
+def said_in(body: str) -> tuple[str, str, str]:
     """The message, code and parameter of an error in any of the shapes there are; else the text itself."""
     try:
         values = json.loads(body)
