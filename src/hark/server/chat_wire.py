@@ -199,8 +199,11 @@ class Chunks:
         return self._chunk({"role": "assistant", "content": "", "refusal": None})
 
     def step(self, delta: Delta) -> list[dict[str, Any]]:
-        """The text of a step, where it has any."""
-        return [self._chunk({"content": delta.text})] if delta.text else []
+        """The text of a step, and how far into the recordings the model has come, where it has either."""
+        if not delta.text and delta.heard is None:
+            return []
+        chunk = self._chunk({"content": delta.text} if delta.text else {})
+        return [chunk if delta.heard is None else chunk | {"hark": {"heard": delta.heard}}]
 
     def ended(self, answer: Answer) -> list[dict[str, Any]]:
         """Why it ends, what hark tells beyond the protocol, and the usage."""
