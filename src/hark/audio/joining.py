@@ -8,6 +8,7 @@ beginning of the other, as transformers' `_find_longest_common_sequence` does it
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 OVERLAP = 2.0  # seconds: a word, and some around it to know it by
 _NEAR = 0.5  # seconds by which the times of one word may differ between two windows
 _FASTEST = 8  # words, or Chinese characters, a second
-_WIDE = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+# Scripts without spaces between words: Thai, Lao, Burmese, Khmer; Japanese, Chinese.
+_WIDE = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_CLOSE = re.compile(f"[{_WIDE}\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]")  # no space beside it
 _UNIT = re.compile(rf"\s*(?:[{_WIDE}][^\w\s]*|[^\s{_WIDE}]+)")
 
 
@@ -58,9 +61,21 @@ def joined(left: Segment, right: Segment, start: float, end: float) -> tuple[Seg
     """
     if _timed(left) and _timed(right):
         return _by_time(left, right, start, end)
-    one, other = _UNIT.findall(left.text), _UNIT.findall(right.text)
+    one, other = units(left.text), units(right.text)
     keep, drop = _match(one, other, int((end - start) * _FASTEST) + 2)
     return replace(left, text="".join(one[:keep]).strip()), replace(right, text="".join(other[drop:]).strip())
+
+
+def units(text: str) -> list[str]:
+    """Text in words, or in letters where there are no spaces between words; each with the white space before it."""
+    return _UNIT.findall(text)
+
+
+def gap(before: str, after: str) -> str:
+    """The white space to put between two pieces of text, of which the second may begin with its own."""
+    if not before or not after or after[0].isspace():
+        return ""
+    return "" if _CLOSE.match(before[-1]) and _CLOSE.match(after[0]) else " "
 
 
 def _timed(segment: Segment) -> bool:
@@ -115,7 +130,7 @@ def _match(left: Sequence[str], right: Sequence[str], most: int) -> tuple[int, i
 
 def _same(one: str, other: str, *, first: bool = False, last: bool = False) -> float:
     """1 where two words are the same, 0 where not; between that where one of them is at the edge of its window."""
-    one, other = _bare(one), _bare(other)
+    one, other = bare(one), bare(other)
     if one == other:
         return 1.0
     if (first and one.endswith(other)) or (last and other.startswith(one)):
@@ -123,5 +138,6 @@ def _same(one: str, other: str, *, first: bool = False, last: bool = False) -> f
     return 0.5 if first or last else 0.0  # cut, and misheard
 
 
-def _bare(word: str) -> str:
-    return "".join(character for character in word.casefold() if character.isalnum()) or word.strip()
+def bare(word: str) -> str:
+    """A word without case and punctuation; the marks of a script belong to its letters."""
+    return "".join(each for each in word.casefold() if unicodedata.category(each)[0] in "LMN") or word.strip()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hark.conversation.conversation import Conversation
+    from hark.engines.live import Live
 
 T = TypeVar("T")
 Gone = Callable[[int], bool]
@@ -205,6 +206,15 @@ class Engine(ABC):
         """Does `generate_batch` answer several with these options in less time than one by one?"""
         del options
         return False
+
+    def live(self, options: Options, *, shows: bool) -> Live | None:
+        """What writes down a turn while it is spoken, for models that hear it as it comes; nothing is loaded yet.
+
+        None, of most: they are given the turn again and again as it grows (`hark.realtime.partial`). `shows` says
+        whether text that may still change is wanted. Called only with what `check` let through.
+        """
+        del options, shows
+        return None
 
     def warm(self) -> None:  # noqa: B027 - many engines have nothing to load
         """Load now what the first question would load."""

@@ -8,8 +8,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from hark.audio.audio import RATE
+from hark.engines.live import Live, Partial
 from hark.errors import HarkError, ModelError
-from hark.realtime.partial import STEP, Agreement, Partial
+from hark.realtime.partial import STEP, live
 from hark.realtime.telling import about
 
 if TYPE_CHECKING:
@@ -31,20 +32,21 @@ class Transcription:
 
     def __init__(self, session: Session, item: Item, model: Model, language: str | None) -> None:
         self.session, self.item, self.model = session, item, model
-        self._agreement = Agreement(**({"language": language} if language else {}))
-        self._told, self._heard = "", 0.0
+        self._options: dict[str, Any] = {"language": language} if language else {}
+        self._live: Live | None = None
+        self._told, self._heard = "", 0  # samples
         self._busy: asyncio.Task[Any] | None = None
 
     def hear(self, seconds: float, samples: Callable[[], NDArray[np.float32]]) -> None:
         """Hear the turn so far, if that is worth it by now: it is so long, and `samples` gives (n,) at 16 kHz."""
-        if seconds - self._heard >= STEP and (self._busy is None or self._busy.done()):
-            self._heard = seconds
+        waiting = seconds - self._heard / RATE
+        due = self._live.due(waiting) if self._live else waiting >= STEP
+        if due and (self._busy is None or self._busy.done()):
             self._busy = self.session.spawn(self._early(samples()))
 
     def stop(self) -> None:
         """Nobody wants it any more."""
-        if self._busy:
-            self._busy.cancel()
+        self.session.spawn(self._stopped())
 
     async def finish(self, whole: NDArray[np.float32]) -> None:
         """The turn is over: tell the rest of its text; `whole` are all of its samples."""
@@ -62,6 +64,18 @@ class Transcription:
             self.item.transcript = found.text
             usage = {"type": "duration", "seconds": round(len(whole) / RATE, 3)}
             await self._tell("completed", transcript=found.text, usage=usage)
+        finally:
+            self._close()
+
+    async def _stopped(self) -> None:
+        if self._busy:
+            self._busy.cancel()
+            await asyncio.wait({self._busy})
+        self._close()
+
+    def _close(self) -> None:
+        if self._live:
+            self._live.close()
 
     async def _early(self, samples: NDArray[np.float32]) -> None:
         with contextlib.suppress(Exception):  # whatever fails fails again at the end, and is told then
@@ -69,16 +83,17 @@ class Transcription:
 
     async def _hear(self, samples: NDArray[np.float32], *, last: bool) -> Partial:
         def once(listener: Listener) -> Iterator[Partial]:
-            yield self._agreement.hear(listener, samples, last=last)
+            self._live = self._live or live(listener, **self._options)
+            new, self._heard = samples[self._heard :], len(samples)
+            yield self._live.finish(new) if last else self._live.hear(new)
 
         found = Partial()
         async with contextlib.aclosing(self.model.run(once)) as steps:
             async for step in steps:
                 found = step
-        new = found.settled[len(self._told) :]
-        if new:
+        if told := found.settled[len(self._told) :]:
             self._told = found.settled
-            await self._tell("delta", delta=new)
+            await self._tell("delta", delta=told)
         return found
 
     async def _failed(self, error: HarkError) -> None:
