@@ -152,6 +152,8 @@ class Items:
         if can.several_turns and can.several_clips:
             return []
         place = len(self._items)
+        while place and self._items[place - 1].role != "user":
+            place -= 1
         while place and self._items[place - 1].role == "user":
             place -= 1
             if self._items[place].clips and not can.several_clips:

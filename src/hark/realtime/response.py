@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from hark.conversation.conversation import Text
+from hark.conversation.conversation import Conversation, Text
 from hark.errors import HarkError, ModelError
 from hark.realtime import events
 from hark.realtime.items import Item, conversation, new_id
@@ -15,7 +15,6 @@ from hark.realtime.telling import about
 
 if TYPE_CHECKING:
     from hark.answers.answer import Notice, Usage
-    from hark.conversation.conversation import Conversation
     from hark.realtime.session import Session
 
 _log = logging.getLogger("hark")
@@ -150,9 +149,10 @@ class Response:
                 ],
                 instructions,
             )
-        if not asked.messages or asked.messages[-1].role != "user":
+        last = max((place for place, one in enumerate(asked.messages) if one.role == "user"), default=None)
+        if last is None:
             raise events.EventError("There is nothing to answer.", hint="Say something first.", param="response")
-        return asked
+        return Conversation(asked.messages[: last + 1])  # what was answered is answered anew
 
     def _options(self) -> dict[str, Any]:
         limit = self.wish.max_output_tokens or self.session.settings.max_output_tokens

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hark.audio.audio import RATE, Audio
+from hark.audio.speech import FRAME
 from hark.audio.turns import Began, Ended
 from hark.conversation.conversation import Clip
 from hark.errors import HarkError, TooLargeError
@@ -75,7 +76,8 @@ class Session:
         self._item: Item | None = None  # of the turn that goes on
         self._writing: Transcription | None = None
         can = model.listener.can
-        most = LONGEST if transcribes or can.max_seconds is None else min(LONGEST, can.max_seconds)
+        hears = LONGEST if transcribes or can.max_seconds is None else can.max_seconds
+        most = min(LONGEST, hears - FRAME / RATE)  # the frame that it is cut at belongs to it
         self._buffer = Buffer(self.settings, most)
         self._decoder = Decoder()
 
