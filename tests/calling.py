@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fractions
 import json
+import re
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
@@ -34,7 +35,12 @@ class Speaker(MediaStreamTrack):
         self._begun: float | None = None
         self._sent = 0
         self._quiet = asyncio.Event()
+        self._skipped = 0  # samples
         self.mute = False
+
+    def skip(self, seconds: float) -> None:
+        """Leave out some time, as if packets were lost; what is said then is later by it."""
+        self._skipped += round(seconds * _RATE)
 
     async def recv(self) -> av.AudioFrame:
         if self.readyState != "live":
@@ -48,7 +54,8 @@ class Speaker(MediaStreamTrack):
             self._quiet.set()
         samples = self._frames.popleft() if self._frames else np.zeros(_FRAME, np.int16)
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = _RATE, self._sent * _FRAME, fractions.Fraction(1, _RATE)
+        frame.sample_rate, frame.time_base = _RATE, fractions.Fraction(1, _RATE)
+        frame.pts = self._sent * _FRAME + self._skipped
         self._sent += 1
         return frame
 
@@ -76,6 +83,7 @@ class Caller:
         self.channel.on("close", lambda: self._inbox.put_nowait(None))
         self.events: list[dict[str, Any]] = []
         self.location = ""
+        self.most_bytes = 0  # that the channel is said to take, if not the usual
         self._inbox = asyncio.Queue[dict[str, Any] | None]()
 
     async def __aenter__(self) -> Self:
@@ -85,12 +93,15 @@ class Caller:
         await self.peer.close()
 
     async def offer(self) -> str:
-        await self.peer.setLocalDescription(await self.peer.createOffer())
+        if not self.peer.localDescription:
+            await self.peer.setLocalDescription(await self.peer.createOffer())
         return self.peer.localDescription.sdp
 
     async def dial(self, session: dict[str, Any] | None = None, **query: str) -> httpx2.Response:
         """Send the offer, with what is wanted of the session, and take the answer if there is one."""
         offer = await self.offer()
+        if self.most_bytes:
+            offer = re.sub(r"max-message-size:\d+", f"max-message-size:{self.most_bytes}", offer)
         body: dict[str, Any] = {"content": offer, "headers": {"Content-Type": "application/sdp"} | self.headers}
         if session is not None:
             form = {"sdp": (None, offer, "application/sdp"), "session": (None, json.dumps(session), "application/json")}
@@ -104,6 +115,12 @@ class Caller:
 
     async def take(self, answer: str) -> None:
         await self.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    def vanish(self) -> None:
+        """Be gone without a word, as when the network is."""
+        connection = self.peer.sctp.transport.transport.iceGatherer._connection
+        for protocol in connection._protocols:
+            protocol.transport.abort()
 
     def send(self, kind: str, **fields: Any) -> None:
         self.channel.send(json.dumps({"type": kind, **fields}))

@@ -28,27 +28,26 @@ def checked(offer: str, network: Network, client: str | None) -> tuple[str, bool
     """
     if len(offer.encode("utf-8", "replace")) > MOST_BYTES:
         raise TooLargeError("The SDP is over 64 KiB.", param="sdp")
-    media = _parsed(offer).media
-    kinds = [one.kind for one in media]
+    found = _parsed(offer)
+    kinds = [one.kind for one in found.media]
     if kinds.count("application") != 1:
         raise _wrong("It has no data channel, or several.", "Create one, `oai-events`, before the offer.")
     if kinds.count("audio") > 1 or len(kinds) != kinds.count("audio") + 1:
         raise _wrong("It has more than one track of sound.", "Add the microphone, and no video.")
-    for one in media:
+    bundled = {mid for group in found.group if group.semantic == "BUNDLE" for mid in group.items}
+    names = {one.rtp.muxId for one in found.media}
+    if len(names) < len(kinds) or not bundled.issuperset(names):
+        raise _wrong("Its parts are not bundled.", "Leave the bundlePolicy as it is.")
+    for one in found.media:
         _check(one)
     return "".join(_kept(offer, network, client)), "audio" in kinds
 
 
 def _parsed(offer: str) -> SessionDescription:
     try:
-        found = SessionDescription.parse(offer)
+        return SessionDescription.parse(offer)
     except Exception as error:  # whatever its parser stumbles over (also StopIteration)
         raise _wrong("It cannot be read.", "Send the `sdp` of pc.localDescription as it is.") from error
-    bundled = {mid for group in found.group if group.semantic == "BUNDLE" for mid in group.items}
-    names = [one.rtp.muxId for one in found.media]
-    if not names or len(set(names)) < len(names) or not bundled.issuperset(names):
-        raise _wrong("Its parts are not bundled.", "Leave the bundlePolicy as it is.")
-    return found
 
 
 def _check(one: MediaDescription) -> None:
