@@ -12,6 +12,7 @@ import pytest
 from stepwise import clip, engine, expected
 
 import hark
+from hark.engines.bucketing import around
 from hark.engines.engine import Options
 from hark.server.config import Config
 from hark.server.lanes import Lane
@@ -47,7 +48,7 @@ def test_questions_that_come_within_the_window_are_answered_together() -> None:
         prompts = [f"number {n}" for n in range(6)]
         answers = await asyncio.gather(*(ask(lane, prompt) for prompt in prompts))
         assert [answer.text for answer in answers] == [right(prompt) for prompt in prompts]
-        assert sizes == [4, 2]
+        assert sizes == [4, 2]  # not [2, 4]: those who are left may be joined by others
         assert sorted(prompt for batch in made.seen.batches for prompt in batch) == prompts
         assert all(answer.usage.output_tokens == 5 for answer in answers)
 
@@ -373,3 +374,17 @@ def test_the_builtin_recogniser_is_still_when_its_client_left(examples: Path) ->
 def _after(seconds: float) -> list[threading.Thread]:
     time.sleep(seconds)
     return threading.enumerate()
+
+
+def test_a_batch_is_as_large_as_its_lengths_allow_and_holds_the_first() -> None:
+    def of(lengths: list[int], first: int) -> list[int]:
+        rows = list(enumerate(lengths))
+        return [row[1] for row in around(rows[first], rows, lambda row: row[1], 4)]
+
+    assert of([25] * 9, 0) == [25] * 4
+    assert of([1200, 25, 30, 1250, 28], 0) == [1200, 1250]
+    assert of([1200, 25, 30, 1250, 28], 1) == [25, 28, 30]
+    assert of([25, 400], 0) == [25]
+    assert of([25, 100], 0) == [25, 100]
+    assert of([10, 20, 30, 40, 50], 4) == [20, 30, 40, 50]
+    assert of([7], 0) == [7]

@@ -28,3 +28,23 @@ def buckets(rows: Iterable[T], length: Callable[[T], int], most: int) -> list[li
         found.append(ordered[at:end])
         end = at
     return found
+
+
+def around(first: T, rows: Iterable[T], length: Callable[[T], int], most: int) -> list[T]:
+    """The batch to begin with, which holds `first`: rows of like length, at most `most`, with the least waste for each.
+
+    Unlike the buckets of all rows it is never small for the sake of those left over, whom others may still join.
+    """
+    ordered = sorted(rows, key=length)
+    at = ordered.index(first)
+    found = [
+        ordered[start:end]
+        for start in range(max(0, at - most + 1), at + 1)
+        for end in range(at + 1, min(len(ordered), start + most) + 1)
+    ]
+    return min(found, key=lambda some: _waste([length(row) for row in some]))
+
+
+def _waste(lengths: list[int]) -> float:
+    """Tokens of padding, and of the pass through the weights, for each row of a batch."""
+    return (len(lengths) * max(lengths) - sum(lengths) + PASS) / len(lengths)

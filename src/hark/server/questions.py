@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hark.answers.answer import Answer
 from hark.engines.asking import Asked
-from hark.engines.bucketing import buckets
+from hark.engines.bucketing import around
 from hark.engines.engine import Engine, while_wanted
 from hark.errors import ModelError
 from hark.server.threads import Work, tame
@@ -101,7 +101,7 @@ def together(head: Turn, waiting: Iterable[Turn], most: int) -> list[Turn]:
     wanted = head.joint.asked.options
     here = (turn for turn in waiting if not turn.done.done())
     alike = [turn for turn in here if turn.joint is not None and turn.joint.asked.options == wanted]
-    return next(bucket for bucket in buckets(alike, _tokens, most) if head in bucket)
+    return around(head, alike, _tokens, most)
 
 
 def _tokens(turn: Turn) -> int:
