@@ -12,6 +12,7 @@ import uvicorn
 
 from hark.server.app import create_app
 from hark.server.config import Config, Served
+from hark.server.protocol import WebSocketProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,8 @@ def serving(*models: str, **config: Any) -> Iterator[Running]:
     pairs = [model.partition("=") for model in models or ("echo",)]
     served = tuple(Served(name=name, model=model or name) for name, _, model in pairs)
     app = create_app(Config(models=served, port=0, **config))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="on"))
+    how: Any = {"host": "127.0.0.1", "port": 0, "log_level": "warning", "lifespan": "on", "ws": WebSocketProtocol}
+    server = uvicorn.Server(uvicorn.Config(app, **how))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

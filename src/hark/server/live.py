@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from hark.server.service import Service
 
-_MOST_EVENTS = 5000  # that wait for a client: a slow one catches up, and what a dead one is told fills no memory
+_MOST_WAITING = 8 * 2**20  # characters of JSON: a slow client catches up, and what a dead one is told fills no memory
 _STALLED_SECONDS = 30.0  # for one event to be taken
 _ENDING_SECONDS = 20.0
 
@@ -33,15 +34,18 @@ class Outbox:
 
     def __init__(self, write: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         self._write = write
-        self._events = asyncio.Queue[dict[str, Any]]()
+        self._events = asyncio.Queue[tuple[dict[str, Any], int]]()
+        self._waiting = 0
         self._full = asyncio.Event()
 
     async def put(self, event: dict[str, Any]) -> None:
         """Tell the client something, when it comes to it."""
-        if self._events.qsize() >= _MOST_EVENTS:
+        size = len(json.dumps(event))
+        if self._waiting + size > _MOST_WAITING:
             self._full.set()
         else:
-            self._events.put_nowait(event)
+            self._waiting += size
+            self._events.put_nowait((event, size))
 
     async def run(self) -> None:
         """Write what is put in, until this is cancelled.
@@ -62,7 +66,8 @@ class Outbox:
 
     async def _run(self) -> None:
         while True:
-            event = await self._events.get()
+            event, size = await self._events.get()
+            self._waiting -= size
             try:
                 await asyncio.wait_for(self._write(event), _STALLED_SECONDS)
             except TimeoutError:

@@ -1,16 +1,18 @@
-"""HTTP as it comes over a connection: uvicorn's, with bounds on what it leaves unbounded."""
+"""HTTP and WebSockets as they come over a connection: uvicorn's, with bounds on what it leaves unbounded."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
     import asyncio
 
 HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 20.0
+LAST_WORDS_SECONDS = 5.0
 
 
 class Protocol(HttpToolsProtocol):
@@ -62,3 +64,27 @@ class Protocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSockets, with an end that does not wait for a client that reads nothing."""
+
+    _last: asyncio.TimerHandle | None = None
+
+    def shutdown(self) -> None:
+        """End the connection, as the server ends."""
+        if self.transport.is_closing():  # uvicorn's raises an error here, and ends no other connection
+            self.transport.abort()
+        else:
+            super().shutdown()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Let the client read what is left, but not for ever."""
+        super().on_task_complete(task)
+        self._last = self.loop.call_later(LAST_WORDS_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is left."""
+        super().connection_lost(exc)
+        if self._last is not None:
+            self._last.cancel()

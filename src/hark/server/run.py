@@ -17,7 +17,7 @@ import uvicorn
 from hark.server import logs
 from hark.server.app import create_app
 from hark.server.listening import address, bind
-from hark.server.protocol import Protocol
+from hark.server.protocol import Protocol, WebSocketProtocol
 from hark.server.threads import in_thread
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def run(config: Config, announce: Callable[[str], None]) -> None:
     try:
         app = create_app(config)
         settings = uvicorn.Config(
-            app, http=Protocol, log_config=None, access_log=False, server_header=False, lifespan="on",
-            proxy_headers=bool(config.trusted_proxies), forwarded_allow_ips=list(config.trusted_proxies),
+            app, http=Protocol, ws=WebSocketProtocol, log_config=None, access_log=False, server_header=False,
+            lifespan="on", proxy_headers=bool(config.trusted_proxies), forwarded_allow_ips=list(config.trusted_proxies),
             ws_per_message_deflate=False,  # base64 of sound hardly gets smaller
             timeout_keep_alive=_KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=math.ceil(config.shutdown_seconds),
         )  # fmt: skip
