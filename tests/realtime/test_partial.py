@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import os
 import random
+import signal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+import hark
 from hark.answers.answer import Delta, Usage
 from hark.answers.transcript import Segment, Word
 from hark.engines.engine import Capabilities, Engine, Options
+from hark.engines.live import Partial
 from hark.errors import ModelError, OptionError, UnsupportedError
 from hark.listener import Listener
 from hark.realtime.partial import Agreement, aligned, live
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hark.conversation.conversation import Conversation
-    from hark.engines.live import Live, Partial
+    from hark.engines.live import Live
 
 RATE = 16000
 WORD = 0.4  # seconds
@@ -193,3 +197,88 @@ def test_what_is_beyond_the_model_is_refused_before_it_hears() -> None:
         live(listener, language="de")
     with pytest.raises(OptionError):
         live(listener, no_such=True)
+
+
+def spoken(writer: Live, samples: np.ndarray, block: int = 3200) -> list[Partial]:
+    """All that is known while a recording is fed in blocks."""
+    found, heard = [], 0
+    for at in range(block, len(samples), block):
+        if writer.due((at - heard) / RATE):
+            found.append(writer.hear(samples[heard:at]))
+            heard = at
+    found.append(writer.finish(samples[heard:]))
+    writer.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def builtin() -> Iterator[Listener]:
+    with hark.load("builtin") as listener:
+        yield listener
+
+
+def test_the_offline_default_guesses_and_ends_as_well_as_ever(builtin: Listener, order: hark.Audio) -> None:
+    samples = order.samples(RATE)
+    found = spoken(live(builtin, shows=True), samples)
+    never_changed(found)
+    assert any("coffee" in one.open for one in found)
+    asked = builtin.transcribe(hark.Audio.of(samples, RATE))
+    assert found[-1].segments == asked.segments
+    assert found[-1].settled == asked.text
+
+
+def test_the_offline_default_settles_each_phrase_at_its_pause(builtin: Listener, order: hark.Audio) -> None:
+    pause = np.zeros(RATE, np.float32)
+    samples = np.concatenate((order.samples(RATE), pause, order.samples(RATE), pause))
+    found = spoken(live(builtin), samples)
+    never_changed(found)
+    assert not any(one.open for one in found)  # nobody wants to see it
+    first, second = found[-1].segments
+    assert "large coffee" in first.text
+    assert "large coffee" in second.text
+    assert second.start - first.start == pytest.approx(len(order.samples(RATE)) / RATE + 1, abs=0.1)
+    assert first.text in {one.settled for one in found[:-1]}
+
+
+def test_guesses_go_on_when_their_process_dies(builtin: Listener, order: hark.Audio) -> None:
+    samples = order.samples(RATE)
+    writer = live(builtin, shows=True)
+    writer.hear(samples[: 2 * RATE])
+    for pid in builtin.engine._guessers.pids:  # type: ignore[attr-defined]
+        os.kill(pid, signal.SIGKILL)
+    writer.hear(samples[2 * RATE : 3 * RATE])
+    assert "coffee" in writer.finish(samples[3 * RATE :]).settled
+    writer.close()
+    assert any(one.open for one in spoken(live(builtin, shows=True), samples))
+
+
+def test_turns_at_once_share_the_processes_that_guess(builtin: Listener, order: hark.Audio) -> None:
+    samples = order.samples(RATE)
+    writers = [live(builtin, shows=True) for _ in range(12)]
+    for writer in writers:
+        writer.hear(samples[: 2 * RATE])
+    pool = builtin.engine._guessers  # type: ignore[attr-defined]
+    assert len(pool.pids) <= pool.size
+    for writer in writers:
+        writer.close()
+    leases = [pool.lease() for _ in range(pool.size)]
+    assert all(leases)
+    assert pool.lease() is None
+    for lease in leases:
+        lease.close()
+
+
+def test_a_turn_written_down_live_is_not_heard_again(
+    builtin: Listener, hesitant: hark.Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = hesitant.samples(RATE)
+    text = spoken(live(builtin), samples)[-1].settled
+    monkeypatch.setattr(builtin.engine._recogniser, "recognise", None)  # type: ignore[attr-defined]
+    assert builtin.transcribe(hark.Audio.of(samples, RATE, name="turn 1")).text == text
+
+
+@pytest.mark.parametrize("what", [np.zeros(0, np.float32), np.zeros(100, np.float32), np.zeros(RATE, np.float32)])
+@pytest.mark.parametrize("model", ["builtin", "echo"])
+def test_nothing_said_is_no_text(model: str, what: np.ndarray) -> None:
+    with hark.load(model) as listener:
+        assert live(listener).finish(what) == Partial()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hark.audio.speech import FRAME, RATE, Hysteresis, detect, frames, padded
+from hark.audio.speech import FAINT, FRAME, LOUD, RATE, Hysteresis, SpeechDetector, detect, frames, padded
 from hark.errors import OptionError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_FALL = 0.998  # by which the peak of live sound is forgotten with each frame
 _PAUSE = 0.35  # below that likelihood nobody speaks, as `Hysteresis` has it
 
 
@@ -59,6 +60,42 @@ def windows(
     yield from cutter.finish()
 
 
+class LiveWindows:
+    """The windows of sound that is fed as it comes, in blocks of any size; options as of `windows`."""
+
+    def __init__(
+        self, *, max_seconds: float = 30.0, min_silence: float = 0.3, min_speech: float = 0.1, padding: float = 0.12,
+        overlap: float = 0.0,
+    ) -> None:  # fmt: skip
+        self._cutter = _Cutter(max_seconds, min_silence, min_speech, padding, min(overlap, max_seconds / 4))
+        self._detector, self._peak = SpeechDetector(), FAINT
+        self._rest = np.zeros(0, np.float32)
+
+    def feed(self, samples: NDArray[np.float32]) -> Iterator[Window]:
+        """Hear the next samples (n,), and give the windows that are over by their end."""
+        joined = np.concatenate((self._rest, samples))
+        whole = len(joined) // FRAME * FRAME
+        self._rest = joined[whole:].copy()
+        for frame in joined[:whole].reshape(-1, FRAME):
+            yield from self._cutter.feed(frame, self._probability(frame))
+
+    def finish(self) -> Iterator[Window]:
+        """The window that the end of the sound cuts short."""
+        if len(self._rest):
+            filled = np.pad(self._rest, (0, FRAME - len(self._rest)))
+            yield from self._cutter.feed(self._rest, self._probability(filled))
+        yield from self._cutter.finish()
+
+    @property
+    def open(self) -> tuple[float, NDArray[np.float32]]:
+        """The samples (n,) of the window that is not over, and the second at which it begins; empty in a pause."""
+        return self._cutter.open()
+
+    def _probability(self, frame: NDArray[np.float32]) -> float:
+        self._peak = max(_FALL * self._peak, float(np.abs(frame).max()), FAINT)
+        return float(self._detector.feed(frame * np.float32(max(1.0, LOUD / self._peak)))[0])
+
+
 class _Cutter:
     """Holds the frames since the window that is open began, and lets go of all others."""
 
@@ -92,6 +129,13 @@ class _Cutter:
     def finish(self) -> Iterator[Window]:
         if found := self._machine.finish():
             yield self._window(found[0] * FRAME - self._pad, found[1] * FRAME + self._pad)
+
+    def open(self) -> tuple[float, NDArray[np.float32]]:
+        start = self._machine.start
+        if start is None:
+            return self._end * FRAME / RATE, np.zeros(0, np.float32)
+        begin = self._begin(start)
+        return begin / RATE, np.concatenate(self._held)[max(0, begin - self._first * FRAME) :]
 
     @property
     def _end(self) -> int:

@@ -12,12 +12,17 @@ from hark.engines.engine import Capabilities, Engine, Options
 from hark.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from hark.audio.audio import Audio
     from hark.conversation.conversation import Conversation
     from hark.engines.builtin.command import Commands
+    from hark.engines.builtin.pool import Pool
     from hark.engines.builtin.router import Request
+    from hark.engines.live import Live
 
 _REMEMBERED = 128  # transcripts kept, so that one recording is heard once for many questions: turns of dialogues too
 
@@ -56,6 +61,7 @@ class Builtin(Engine):
         self._recogniser = Recogniser()
         self.parallel = self._recogniser.parallel
         self._commands: Commands | None = None
+        self._guessers: Pool | None = None  # of what is said right now
         self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -89,9 +95,22 @@ class Builtin(Engine):
         else:
             yield from self._reply(conversation, request)
 
+    def live(self, options: Options, *, shows: bool) -> Live:
+        """Phrase by phrase, with guesses at the one that goes on where they are shown."""
+        from hark.engines.builtin.live import SETTINGS, BuiltinLive
+        from hark.engines.builtin.pool import Pool
+
+        del options
+        with self._lock:
+            if shows and (self._guessers is None or not self._guessers.mine):
+                self._guessers = Pool(settings=SETTINGS)
+            return BuiltinLive(self._recogniser, self._guessers if shows else None, self._remember)
+
     def close(self) -> None:
         """End the worker processes."""
         self._recogniser.close()
+        if self._guessers is not None:
+            self._guessers.close()
         if self._commands is not None:
             self._commands.close()
 
@@ -180,12 +199,23 @@ class Builtin(Engine):
                 duration = delta.heard or duration
                 segments += delta.segments
                 yield Delta(segments=delta.segments, heard=before + duration)
-            known = Transcript(tuple(segments), duration, "en", (*clip.notices, *_warnings(clip, segments)))
-            with self._lock:
-                self._transcripts[clip.id] = known
-                while len(self._transcripts) > _REMEMBERED:
-                    self._transcripts.popitem(last=False)
+            known = self._keep(clip, segments, duration)
         yield Delta(notices=known.notices, heard=before + known.duration)
+
+    def _remember(self, samples: NDArray[np.float32], segments: tuple[Segment, ...]) -> None:
+        """Keep what was heard live: a turn that was written down is asked about next."""
+        from hark.audio.audio import RATE, Audio
+
+        if len(samples):
+            self._keep(Audio.of(samples, RATE, name="turn"), segments, len(samples) / RATE)
+
+    def _keep(self, clip: Audio, segments: Sequence[Segment], duration: float) -> Transcript:
+        known = Transcript(tuple(segments), duration, "en", (*clip.notices, *_warnings(clip, list(segments))))
+        with self._lock:
+            self._transcripts[clip.id] = known
+            while len(self._transcripts) > _REMEMBERED:
+                self._transcripts.popitem(last=False)
+        return known
 
 
 def _asked(conversation: Conversation, *, every: bool) -> tuple[Audio, ...]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
@@ -15,7 +16,7 @@ from hark.engines.builtin.worker import receive, send
 from hark.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Each worker holds its own model (about 110 MiB): many cores must not take all memory.
 _MOST = 8
@@ -132,6 +133,20 @@ class Pool:
             except _CrashedError:
                 return self._once(samples, call)
 
+    def lease(self) -> Lease | None:
+        """A worker for one caller until it is given back; None where all are at work.
+
+        Raises:
+            ModelError: it cannot be started.
+        """
+        if not self._free.acquire(blocking=False):
+            return None
+        try:
+            return Lease(self._take(), self._returned)
+        except BaseException:
+            self._free.release()
+            raise
+
     def close(self) -> None:
         """End all workers; new ones are started when next needed."""
         if not self.mine:
@@ -152,10 +167,17 @@ class Pool:
                 self._all.discard(worker)
             worker.end()
             raise
+        self._give(worker)
+        return words
+
+    def _give(self, worker: _Worker) -> None:
         with self._lock:
             if worker in self._all:
                 self._idle.append(worker)
-        return words
+
+    def _returned(self, worker: _Worker) -> None:
+        self._give(worker)  # where it has ended, whoever takes it finds out
+        self._free.release()
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -168,6 +190,27 @@ class Pool:
             worker = _Worker(self._settings)
             self._all.add(worker)
             return worker
+
+
+class Lease:
+    """One worker of a pool, held over many requests because of what it remembers; `close` gives it back."""
+
+    def __init__(self, worker: _Worker, give: Callable[[_Worker], None]) -> None:
+        self._worker = worker
+        self.close = weakref.finalize(self, give, worker)
+
+    def ask(self, request: bytes) -> Any:
+        """What the worker says to a request.
+
+        Raises:
+            ModelError: it failed; the lease is over.
+        """
+        try:
+            return self._worker.ask(request)
+        except BaseException:
+            self._worker.end()
+            self.close()
+            raise
 
 
 class _CrashedError(ModelError):
@@ -191,8 +234,11 @@ class _Worker:
         self._replies = cast("BinaryIO", self.process.stdout)
 
     def recognise(self, samples: bytes) -> list[Found]:
+        return [Found(*word) for word in self.ask(samples)]
+
+    def ask(self, request: bytes) -> Any:
         try:
-            send(self._requests, samples)
+            send(self._requests, request)
             said = receive(self._replies)
             found = None if said is None else json.loads(said)
         except (OSError, ValueError):  # ValueError: closed meanwhile, or no JSON
@@ -201,7 +247,7 @@ class _Worker:
             raise _CrashedError("The recogniser (pocketsphinx) stopped unexpectedly.", hint="Run `hark doctor`.")
         if isinstance(found, dict):
             raise ModelError(f"The recogniser (pocketsphinx) failed: {found['error']}", hint="Run `hark doctor`.")
-        return [Found(*word) for word in found]
+        return found
 
     def end(self) -> None:
         """Kill it and collect it: it holds nothing worth saving."""

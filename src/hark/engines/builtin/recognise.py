@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _FRAME_SECONDS = 0.01
 _BEAT = 0.05  # seconds between places to stop
-_PAUSE, _PADDING = 0.4, 0.2  # seconds; the decoder needs some silence around speech
+# Of windows, in seconds; the decoder needs some silence around speech.
+WINDOWS = {"min_silence": 0.4, "padding": 0.2, "overlap": OVERLAP}
 _PRONUNCIATION = re.compile(r"\(\d+\)$")
 _FIRST_PERSON = re.compile(r"i('.+)?")
 
@@ -69,14 +70,13 @@ class Recogniser:
 
         Windows may share some seconds (see `hark.audio.joining`). None comes now and then in between: a place to stop.
         """
-        if not self._pool.mine:  # after a fork
-            self._pool = self._new_pool(self._pool.size)
+        self._own()
         pool, call = self._pool, Call()
         threads = ThreadPoolExecutor(pool.size, thread_name_prefix="hark-recogniser")
         pending: deque[tuple[Window, Future[list[Found]]]] = deque()
         try:
-            for window in windows(blocks, min_silence=_PAUSE, padding=_PADDING, overlap=OVERLAP):
-                pending.append((window, threads.submit(pool.run, _pcm(window.samples), call)))
+            for window in windows(blocks, **WINDOWS):
+                pending.append((window, threads.submit(pool.run, pcm(window.samples, gain(window.samples)), call)))
                 # Enough in flight to keep all workers busy, and no more than that: memory stays flat.
                 while pending and (pending[0][1].done() or len(pending) > 2 * pool.size):
                     yield from _result(*pending.popleft())
@@ -85,6 +85,15 @@ class Recogniser:
         finally:
             call.stop()
             threads.shutdown(wait=False, cancel_futures=True)
+
+    def words(self, window: Window) -> Segment | None:
+        """What is said in one window.
+
+        Raises:
+            ModelError: the recogniser failed.
+        """
+        self._own()
+        return segment_of(self._pool.run(pcm(window.samples, gain(window.samples)), Call()), window.start, window.end)
 
     def close(self) -> None:
         """End the worker processes; they are started again when next needed."""
@@ -99,6 +108,10 @@ class Recogniser:
     def workers(self) -> list[int]:
         """The process ids of the workers that are there now."""
         return self._pool.pids
+
+    def _own(self) -> None:
+        if not self._pool.mine:  # after a fork
+            self._pool = self._new_pool(self._pool.size)
 
     def _new_pool(self, workers: int | None) -> Pool:
         pool = Pool(workers)
@@ -121,10 +134,14 @@ class _Counted:
             yield block
 
 
-def _pcm(samples: NDArray[np.float32]) -> bytes:
-    """16-bit samples with the peak at full scale: the recogniser's word error rate depends on the level."""
-    peak = float(np.abs(samples).max(initial=0.0))
-    return (samples * (32000 / max(peak, 1e-6))).astype("<i2").tobytes()
+def gain(samples: NDArray[np.float32]) -> float:
+    """What brings the peak to full scale: the recogniser's word error rate depends on the level."""
+    return 32000 / max(float(np.abs(samples).max(initial=0.0)), 1e-6)
+
+
+def pcm(samples: NDArray[np.float32], scale: float) -> bytes:
+    """Samples, times `scale`, as the recogniser takes them: 16-bit."""
+    return np.clip(samples * scale, -32768, 32767).astype("<i2").tobytes()
 
 
 def _result(window: Window, future: Future[list[Found]]) -> Iterator[tuple[Window, list[Found]] | None]:
@@ -145,8 +162,17 @@ def segment_of(found: list[Found], start: float, end: float) -> Segment | None:
 
 
 def _word(item: Found, confidence: float, start: float, end: float) -> Word:
-    text = _PRONUNCIATION.sub("", item.text)
-    text = text.capitalize() if _FIRST_PERSON.fullmatch(text) else text
+    text = _plain(item.text)
     first = round(start + item.first * _FRAME_SECONDS, 3)
     after = round(min(end, start + (item.last + 1) * _FRAME_SECONDS), 3)
     return Word(text, first, after, round(confidence, 3), unsure=confidence < UNSURE)
+
+
+def written(text: str) -> str:
+    """Text as the recogniser gives it, without the marks of pronunciations."""
+    return " ".join(map(_plain, text.split()))
+
+
+def _plain(word: str) -> str:
+    word = _PRONUNCIATION.sub("", word)
+    return word.capitalize() if _FIRST_PERSON.fullmatch(word) else word

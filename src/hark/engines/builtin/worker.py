@@ -7,6 +7,9 @@ one, holds settings of pocketsphinx over the usual ones, as JSON.
 A request is 4 bytes, the length in big-endian order, and as many bytes of 16-bit little-endian mono samples at 16 kHz;
 or, where the settings hold `"cepstra": true`, of the features themselves, 32-bit floats, 13 a frame of 10 ms.
 A reply is 4 bytes, the length, and as many bytes of JSON: a list of words, or an object with `error`.
+
+Where the settings hold `"live": true`, a window comes in pieces: each request begins with a letter, `b` for the first
+piece of a window and `c` for what continues it, and the reply is the text so far.
 """
 
 from __future__ import annotations
@@ -16,9 +19,12 @@ import os
 import signal
 import struct
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pocketsphinx import Decoder
 
 LENGTH = struct.Struct(">I")
@@ -43,10 +49,11 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
         settings = json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
-        cepstra = settings.pop("cepstra", False)
+        cepstra, live = settings.pop("cepstra", False), settings.pop("live", False)
         decoder = make_decoder(**settings)
+        work = Follower(decoder).follow if live else partial(decode, decoder, cepstra=cepstra)
         while (window := receive(requests)) is not None:
-            send(replies, json.dumps(reply(decoder, window, cepstra=cepstra)).encode())
+            send(replies, json.dumps(reply(work, window)).encode())
     except BrokenPipeError:  # the parent is gone
         os._exit(0)
 
@@ -63,10 +70,10 @@ def make_decoder(**changes: Any) -> Decoder:
     return decoder
 
 
-def reply(decoder: Decoder, window: bytes, *, cepstra: bool = False) -> list[list[Any]] | dict[str, str]:
-    """The words of a window, or what went wrong."""
+def reply(work: Callable[[bytes], Any], window: bytes) -> Any:
+    """What comes of a window, or what went wrong."""
     try:
-        return decode(decoder, window, cepstra=cepstra)
+        return work(window)
     except Exception as error:  # noqa: BLE001 - the parent raises it
         return {"error": f"{type(error).__name__}: {error}"}
 
@@ -82,6 +89,34 @@ def decode(decoder: Decoder, window: bytes, *, cepstra: bool = False) -> list[li
     finally:
         decoder.end_utt()
     return [[s.word, s.start_frame, s.end_frame, s.ascore, s.lscore, s.lback, s.prob] for s in decoder.seg() or ()]
+
+
+class Follower:
+    """Recognises a window as it comes; what it says may change with each piece."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self._begun = False
+
+    def follow(self, piece: bytes) -> str:
+        """Hear a piece, and give the text of all of the window so far, as pocketsphinx writes it.
+
+        The means of the features are taken from the first piece: those that pocketsphinx begins with are of other
+        recordings, and cost one word in seven.
+        """
+        decoder, samples = self.decoder, piece[1:]
+        if piece[:1] == b"b":
+            if self._begun:
+                decoder.end_utt()
+            decoder.start_utt()
+            decoder.process_raw(samples, no_search=True, full_utt=True)
+            decoder.end_utt()
+            decoder.set_cmn(decoder.get_cmn(False))
+            decoder.start_utt()
+            self._begun = True
+        decoder.process_raw(samples, no_search=False, full_utt=False)
+        found = decoder.hyp()
+        return found.hypstr if found else ""
 
 
 def receive(stream: BinaryIO) -> bytes | None:
