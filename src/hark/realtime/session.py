@@ -285,9 +285,11 @@ class Session:
         if len(event.audio) > _PIECE:
             raise TooLargeError("The piece of audio is over 15 MiB.", hint="Send smaller pieces.", param="audio")
         data = unpacked(event.audio)
-        for at in range(0, len(data), self._decoder.second):
-            await self.hear(self._decoder.feed(data[at : at + self._decoder.second]))
-            await asyncio.sleep(0)  # long pieces must not hold up other sessions
+        second = self._decoder.second
+        for at in range(0, len(data), second):
+            await self.hear(self._decoder.feed(data[at : at + second]))
+            if len(data) > second:
+                await asyncio.sleep(0)  # long pieces must not hold up other sessions
 
     async def _commit(self, event: events.Commit) -> None:
         del event

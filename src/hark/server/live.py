@@ -69,7 +69,8 @@ class Outbox:
             event, size = await self._events.get()
             self._waiting -= size
             try:
-                await asyncio.wait_for(self._write(event), _STALLED_SECONDS)
+                async with asyncio.timeout(_STALLED_SECONDS):
+                    await self._write(event)
             except TimeoutError:
                 raise StalledError from None
 

@@ -69,7 +69,8 @@ async def _served(socket: WebSocket, session: Session, idle: float) -> tuple[int
     await session.start()
     while True:
         try:
-            message = await asyncio.wait_for(socket.receive(), idle)
+            async with asyncio.timeout(idle):
+                message = await socket.receive()
         except TimeoutError:
             return _LEFT_ALONE, f"Nothing came for {idle:g} s."
         if message["type"] == "websocket.disconnect":
