@@ -3,13 +3,16 @@ VENV ?= .venv
 TESTED ?= .venv-test
 CLIENTS := tests/server/clients
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-fastrtc lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/hark ask examples/standup.flac "Summarize key decisions and list action items with assignees."
 
 test: $(TESTED)/.installed $(CLIENTS)/node_modules/.installed
 	$(TESTED)/bin/python -m pytest -n auto
+
+test-fastrtc:
+	bash scripts/test_fastrtc.sh .venv-fastrtc
 
 lint: $(TESTED)/.installed
 	$(TESTED)/bin/ruff check
@@ -29,4 +32,4 @@ $(CLIENTS)/node_modules/.installed: $(CLIENTS)/package-lock.json scripts/clients
 	@mkdir -p $(@D) && touch $@
 
 clean:
-	rm -rf $(VENV) $(TESTED) $(CLIENTS)/node_modules
+	rm -rf $(VENV) $(TESTED) .venv-fastrtc $(CLIENTS)/node_modules
