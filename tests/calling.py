@@ -142,3 +142,20 @@ class Caller:
         event = json.loads(message) | {"at": time.perf_counter()}
         self.events.append(event)
         self._inbox.put_nowait(event)
+
+
+async def first_texts(url: str, speech: NDArray[np.float32], turns: int = 3, model: str = "echo") -> list[float]:
+    """Seconds from the last of some speech (n,) at 16 kHz, said as a turn, to the first text of the answer."""
+    found = []
+    async with Caller(url) as caller:
+        answer = await caller.dial(model=model)
+        answer.raise_for_status()
+        await caller.until("session.created")
+        await caller.speaker.say(np.zeros(8000, np.float32))
+        for _ in range(turns):
+            end = await caller.speaker.say(speech)
+            first = await caller.until("response.output_text.delta")
+            found.append(first[-1]["at"] - end)
+            await caller.until("response.done")
+            await caller.speaker.say(np.zeros(8000, np.float32))
+    return found

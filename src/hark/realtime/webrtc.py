@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soxr
 from aiortc import (
     InvalidStateError,
     RTCBundlePolicy,
@@ -17,12 +18,12 @@ from aiortc import (
     RTCRtpReceiver,
     RTCSessionDescription,
 )
+from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError
 
 from hark.audio.audio import RATE
 from hark.errors import RequestError, TooLargeError
 from hark.realtime.events import EventError
-from hark.realtime.formats import Decoder
 from hark.realtime.ice import LOOPBACK
 from hark.realtime.items import new_id
 from hark.realtime.offers import checked
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from hark.realtime.session import Session
 
 CHANNEL = "oai-events"
+# The one of aiortc is meant for sound that is played: it holds back 80 ms, and for good 280 ms once a packet got lost.
+JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+_IN_ORDER = 8  # packets that are waited for to come into order
 _OPUS_RATE = 48000
 _STALLED = 0.2  # seconds without a packet after which nothing was said; those of a bad network come in less
 _LONGEST_GAP = 10.0  # seconds of lost packets that are made up for, so that times stay true
@@ -83,9 +87,7 @@ class Call:
         """
         offer, sounds = checked(offer, self.network, client)
         if sounds:
-            receiver = self._peer.addTransceiver("audio", direction="recvonly")
-            codecs = RTCRtpReceiver.getCapabilities("audio").codecs  # type: ignore[union-attr]
-            receiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "audio/opus"])
+            self._expect_sound()
         try:
             await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         except Exception as error:  # its library raises whatever a line makes it stumble over
@@ -95,6 +97,12 @@ class Call:
         for one in self._peer.getReceivers():
             self._track = one.track
         return self._peer.localDescription.sdp
+
+    def _expect_sound(self) -> None:
+        one = self._peer.addTransceiver("audio", direction="recvonly")
+        codecs = RTCRtpReceiver.getCapabilities("audio").codecs  # type: ignore[union-attr]
+        one.setCodecPreferences([codec for codec in codecs if codec.mimeType == "audio/opus"])
+        setattr(one.receiver, JITTER_BUFFER, JitterBuffer(_IN_ORDER, prefetch=1))
 
     def _gather_where_wanted(self) -> None:
         """Have ICE use the addresses wanted: it leaves out loopback by itself, and takes all others."""
@@ -210,7 +218,7 @@ class Sound:
     """Makes of the frames of a track what a session hears; what got lost on the way is silence of the same length."""
 
     def __init__(self) -> None:
-        self._decoder = Decoder(rate=_OPUS_RATE)
+        self._resampler = soxr.ResampleStream(_OPUS_RATE, RATE, 1, "float32", "MQ")  # as `Decoder`: no long filter
         self._due: int | None = None  # the time of the next frame, at 48 kHz
         self._begun, self._heard = 0.0, 0
 
@@ -228,9 +236,11 @@ class Sound:
             raise TooManyError
         lost = min(max(0, at - self._due), round(_LONGEST_GAP * _OPUS_RATE))
         self._due = at + frame.samples
-        channels = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
-        mono = np.concatenate((np.zeros(lost), channels.mean(axis=1)))
-        return self._decoder.feed(mono.astype("<i2").tobytes())
+        stereo = frame.to_ndarray()[0]  # 16 bits, one after the other: aiortc decodes all Opus so
+        mono = (stereo[0::2].astype(np.float32) + stereo[1::2]) * np.float32(0.5 / 32768)
+        if lost:
+            mono = np.concatenate((np.zeros(lost, np.float32), mono))
+        return np.asarray(self._resampler.resample_chunk(mono), np.float32)
 
     def quiet(self, seconds: float) -> NDArray[np.float32]:
         """The samples (n,) at 16 kHz of a time in which no frame came; none before the first."""

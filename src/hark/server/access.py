@@ -28,7 +28,7 @@ _KEY_PROTOCOL = "openai-insecure-api-key."
 _OPEN = "/health"  # of a monitor that has no key; it tells nothing
 _PAGE = ("/", "/page/")  # files that come with hark; where a key is wanted, the page asks for it
 _UNCOUNTED = frozenset({"/health", "/ready", "/metrics"})
-_EXPOSED = ("x-request-id", "retry-after", "retry-after-ms")
+_EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "location")
 
 
 def guard(app: FastAPI, config: Config) -> None:
@@ -51,7 +51,7 @@ def frame(app: FastAPI, config: Config) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=config.origins,
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "POST", "DELETE"),
             allow_headers=("*",),
             expose_headers=_EXPOSED,
         )
