@@ -21,6 +21,7 @@ from hark.audio.audio import RATE, Audio
 from hark.audio.speech import speech
 from hark.conversation.conversation import Conversation
 from hark.errors import HarkError, MissingExtraError, OptionError
+from hark.listener import Listener
 from hark.realtime import events
 from hark.realtime.formats import Decoder
 from hark.realtime.session import Session
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hark.listener import Listener
     from hark.realtime.session import Model
 
     Sound = tuple[int, NDArray[Any]]  # samples a second, and int16 or float32 of shape (n,), (1, n) or (channels, n)
@@ -151,7 +151,7 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         speak: Speak | None = None, on_event: Callable[[str, dict[str, Any]], object] | None = None,
     ) -> None:  # fmt: skip
         super().__init__("mono", input_sample_rate=RATE)
-        self._model: Model = model if hasattr(model, "run") else Lane(model, Config())
+        self._model: Model = Lane(model, Config()) if isinstance(model, Listener) else model
         self._wanted, self._transcribes, self._speak, self._on_event = session, transcribes, speak, on_event
         events.changed(events.Settings(type="transcription" if transcribes else "realtime"), session or {})
         self._client = ""
