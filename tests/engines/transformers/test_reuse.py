@@ -17,7 +17,7 @@ import hark
 from hark.engines.bucketing import buckets
 from hark.engines.engine import Options
 from hark.engines.transformers.engine import Transformers
-from hark.engines.transformers.generation import _Reader
+from hark.engines.transformers.generation import Reader
 from hark.engines.transformers.memory import Memory
 from tiny.families import MAKERS, make
 
@@ -372,7 +372,7 @@ def test_text_read_as_its_tokens_come_is_the_text_of_all(family: str, tmp_path: 
     written = tokenizer.encode("Gr\u00fc\u00dfe, it 's \u4f60\u597d \U0001f642  two\n\nlines .") * 4
     drawn = np.random.default_rng(0).integers(0, len(tokenizer), 120).tolist()
     for ids in (written, drawn):
-        reader = _Reader(engine.family, engine.loaded())
+        reader = Reader(engine.family, engine.loaded())
         for count in range(1, len(ids) + 1):
             assert reader.read(ids[:count]) == engine.family.read(engine.loaded(), ids[:count])
 

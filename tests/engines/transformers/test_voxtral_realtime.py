@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import hark
 from hark.audio.windows import windows
+from hark.engines.live import Partial
+from hark.engines.transformers.families.voxtral_realtime import VoxtralLive
 from hark.errors import UnsupportedError
+from hark.realtime.partial import Agreement, live
+from tiny.families import make
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
@@ -79,3 +84,47 @@ def test_a_question_is_refused_as_its_processor_would_ignore_it(listener: hark.L
     for options in ({"prompt": "What?"}, {"system": "Be brief."}, {"language": "en"}, {"beams": 2}):
         with pytest.raises(UnsupportedError, match=r"only transcribe|it takes max_new_tokens"):
             listener.ask(order, **options)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 5])
+@pytest.mark.parametrize("block", [100, 3200, 10**6])
+def test_live_text_is_that_of_the_whole_turn(
+    tmp_path_factory: pytest.TempPathFactory, order: hark.Audio, seed: int, block: int
+) -> None:
+    """However the sound comes in, the tokens are those that `generate` gives for all of it; text never changes."""
+    folder = make(FAMILY, tmp_path_factory.mktemp("live") / "tiny", seed)
+    samples = order.samples(RATE)[: 3 * RATE - 77]
+    expected, _ = plain(folder, samples)
+    with hark.load(str(folder)) as listener:
+        writer = live(listener)
+        assert isinstance(writer, VoxtralLive)
+        told = [writer.hear(samples[at : at + block]) for at in range(0, len(samples) - block, block)]
+        last = writer.finish(samples[len(told) * block :])
+    assert expected.endswith(last.text)
+    assert len(last.text) > 5
+    for one, other in itertools.pairwise([*told, last]):
+        assert other.settled.startswith(one.settled)
+        assert one.open == ""
+    if block == 3200:
+        assert len({one.settled for one in told}) > 3  # it comes while it is spoken
+    (segment,) = last.segments
+    assert (segment.start, segment.end) == (0.0, round(len(samples) / RATE, 3))
+
+
+def test_turns_at_once_do_not_disturb_each_other(listener: hark.Listener, order: hark.Audio) -> None:
+    samples = order.samples(RATE)
+    turns = [samples, samples[8000:] * np.float32(0.3), samples[::-1].copy()]
+    alone = [live(listener).finish(turn).text for turn in turns]
+    assert len(set(alone)) > 1
+    writers = [live(listener) for _ in turns]
+    for at in range(0, 32000, 3200):
+        for writer, turn in zip(writers, turns, strict=True):
+            writer.hear(turn[at : at + 3200])
+        listener.transcribe(order)  # and others use it meanwhile
+    assert [w.finish(turn[32000:]).text for w, turn in zip(writers, turns, strict=True)] == alone
+
+
+def test_live_text_of_almost_nothing(listener: hark.Listener) -> None:
+    assert live(listener).finish(np.zeros(0, np.float32)) == Partial()
+    assert live(listener).finish(np.zeros(10, np.float32)).segments[0].end == 0.001
+    assert isinstance(live(listener, temperature=0.5), Agreement)  # it takes the most likely tokens

@@ -15,11 +15,12 @@ from hark.answers.transcript import Segment
 from hark.engines.engine import Capabilities, Engine, Gone, Options, wanted_all, while_wanted
 from hark.engines.loading import Loading
 from hark.engines.transformers.classification import classify
+from hark.engines.transformers.failing import failing, reading
 from hark.engines.transformers.families.catalog import FAMILIES, family_of
 from hark.engines.transformers.families.classify import Classifier
 from hark.engines.transformers.families.family import Transcriber
 from hark.engines.transformers.families.remote import RemoteCode, code_of, untrusted
-from hark.errors import HarkError, MissingExtraError, ModelBrokenError, ModelError, UnsupportedError
+from hark.errors import MissingExtraError, ModelBrokenError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from hark.audio.audio import Audio
     from hark.audio.windows import Window
     from hark.conversation.conversation import Conversation
+    from hark.engines.live import Live
     from hark.engines.transformers.batch import Row
     from hark.engines.transformers.families.family import Family, Inputs, Loaded
     from hark.engines.transformers.generation import Counted
@@ -80,7 +82,7 @@ class Transformers(Engine):
             ModelError: the model failed while it worked.
         """
         self.family.refuse(self.can, options)
-        with _failing(self.name):
+        with failing(self.name):
             if options.task in ("transcribe", "translate"):
                 yield from self._write_down(conversation, options)
             elif isinstance(self.family, Classifier):
@@ -103,7 +105,7 @@ class Transformers(Engine):
         if not self._asked(options) or len(conversations) < 2 or not batch.possible(self.loaded(), options):
             return super().generate_batch(conversations, options, gone)
         self.family.refuse(self.can, options)
-        with _failing(self.name):
+        with failing(self.name):
             loaded, reuse = self._ready()
             rows: dict[int, Row] = {}
             for number, conversation in enumerate(conversations):
@@ -124,6 +126,11 @@ class Transformers(Engine):
     def _asked(self, options: Options) -> bool:
         """Is it a question, and no task that the model has a way of its own for?"""
         return not (options.task or isinstance(self.family, (Classifier, Transcriber)))
+
+    def live(self, options: Options, *, shows: bool) -> Live | None:
+        """As the family does it; what it says never changes."""
+        del shows
+        return self.family.live(self._working, options)
 
     def warm(self) -> None:
         """Load the weights."""
@@ -252,6 +259,22 @@ class Transformers(Engine):
         """The processor and the model, read from the folder the first time."""
         return self._ready()[0]
 
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[Loaded]:
+        """The loaded model, while nothing else uses it.
+
+        Raises:
+            HarkError: as `generate`.
+        """
+        with failing(self.name):
+            loaded = self.loaded()
+            import torch
+
+            from hark.engines.transformers.generation import quiet
+
+            with loaded.lock, quiet(), torch.inference_mode():
+                yield loaded
+
     def _ready(self) -> tuple[Loaded, Reuse]:
         """The loaded model and what it remembers."""
         from hark.engines.transformers.reuse import Reuse
@@ -271,57 +294,10 @@ class Transformers(Engine):
         from hark.engines.transformers.generation import quiet
         from hark.engines.transformers.placing import placed, placement
 
-        with quiet(), _reading(self.folder):
+        with quiet(), reading(self.folder):
             loaded = self.family.load(self.folder, **placement(self.loading))
             placed(loaded.model, self.loading)
         return loaded
-
-
-@contextlib.contextmanager
-def _failing(name: str) -> Iterator[None]:
-    """Tell what libraries raise as an error of hark, and give back the memory that the work took.
-
-    Raises:
-        ModelError: the model failed while it worked.
-    """
-    from hark.engines.transformers.memory import give_back
-
-    try:
-        yield
-    except HarkError:
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError, KeyError, OSError) as error:
-        told = str(error).splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
-        raise ModelError(
-            f"{name} failed: {told}.",
-            hint="Try less audio at once, --device cpu or --dtype float32; hark doctor --model plays it a known clip.",
-        ) from error
-    finally:
-        give_back()
-
-
-@contextlib.contextmanager
-def _reading(folder: Path) -> Iterator[None]:
-    """Tell what libraries raise at a file that is missing, broke off, or is none of theirs.
-
-    Raises:
-        ModelBrokenError: the folder cannot be read.
-    """
-    from pickle import UnpicklingError
-
-    from safetensors import SafetensorError
-
-    broken = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, ImportError)
-    try:
-        yield
-    except HarkError:
-        raise
-    except (*broken, SafetensorError, UnpicklingError) as error:
-        told = str(error).splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
-        raise ModelBrokenError(
-            f"The model in {folder} cannot be loaded: {told}.",
-            hint="A file may be missing or incomplete: copy or download it again.",
-        ) from error
 
 
 class _Heard:

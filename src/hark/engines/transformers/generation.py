@@ -227,7 +227,7 @@ def _texts(
     family: Family, loaded: Loaded, tokens: _Tokens, options: Options, limit: int, counted: Counted
 ) -> Iterator[str]:
     ids: list[int] = []
-    reader, said = _Reader(family, loaded), ""
+    reader, said = Reader(family, loaded), ""
     while True:
         got = tokens.queue.get()
         if isinstance(got, BaseException):
@@ -249,7 +249,7 @@ def _texts(
             return
 
 
-class _Reader:
+class Reader:
     """The text of tokens as they come: what was read before is not read again but for a few tokens, as context.
 
     A token can change the text of those before it (a letter of several bytes, white space that is stripped), though

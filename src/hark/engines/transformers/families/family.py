@@ -12,7 +12,8 @@ from hark.engines.transformers.grammar import Grammars
 from hark.errors import ModelBrokenError, OptionError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from hark.answers.transcript import Segment
     from hark.conversation.conversation import Conversation
     from hark.engines.engine import Options
+    from hark.engines.live import Live
+
+    Working = Callable[[], AbstractContextManager["Loaded"]]
 
 RATE = 16000
 GENERATION = frozenset(
@@ -164,6 +168,14 @@ class Family(ABC):
         None, of most families: they write token by token, and `run` is called.
         """
         del loaded, inputs
+        return None
+
+    def live(self, working: Working, options: Options) -> Live | None:
+        """What writes down a turn while it is spoken; None, of most families: they hear whole stretches.
+
+        `working` gives the loaded model, for as long as nothing else may use it.
+        """
+        del working, options
         return None
 
     def most_tokens(self, loaded: Loaded, inputs: Inputs, options: Options) -> int | None:
