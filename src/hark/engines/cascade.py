@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from hark.audio.audio import Audio
+    from hark.engines.live import Live
 
 KEPT = 128  # transcripts, for further questions about the same recordings, and the turns of dialogues
 TOGETHER = 8  # segments translated at once
@@ -108,6 +109,10 @@ class Cascade(Engine):
                 tokens[0] += answer.usage.input_tokens or 0
                 tokens[1] += answer.usage.output_tokens or 0
         yield Delta(usage=Usage(transcript.duration, tokens[0] or None, tokens[1] or None))
+
+    def live(self, options: Options, *, shows: bool) -> Live | None:
+        """As the transcriber does it."""
+        return self._hears.live(options, shows=shows)
 
     def warm(self) -> None:
         """Load both models."""
