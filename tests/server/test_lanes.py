@@ -203,11 +203,29 @@ def test_a_program_that_has_all_its_threads_fails_requests_and_not_itself(monkey
     async def work() -> None:
         lane, _ = lane_of()
         await ask(lane, "before")  # the pool has its thread
+        held = [stream(lane_of(words=2000)[0], "held") for _ in range(64)]  # as many as ever stayed, and more
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", refuse)
+            await asyncio.gather(*(anext(one) for one in held), return_exceptions=True)
             found = await asyncio.gather(ask(lane, "a"), collected(stream(lane, "b")), return_exceptions=True)
         assert all(isinstance(one, RuntimeError) for one in found)
+        for one in held:
+            await one.aclose()
         assert await collected(stream(lane, "after")) == right("after")
+
+    asyncio.run(work())
+
+
+def test_work_is_done_in_threads_that_stay() -> None:
+    import threading
+
+    def work_of(_: Listener) -> Iterator[int]:
+        yield threading.get_ident()
+
+    async def work() -> None:
+        lane = Lane(listener(), Config())
+        threads = [step for _ in range(20) async for step in lane.run(work_of)]
+        assert len(set(threads)) <= 5  # one may be asked a moment before it is free
 
     asyncio.run(work())
 

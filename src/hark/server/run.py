@@ -17,6 +17,7 @@ import uvicorn
 from hark.server import logs
 from hark.server.app import create_app
 from hark.server.listening import address, bind
+from hark.server.memory import keep_pages
 from hark.server.protocol import Protocol, WebSocketProtocol
 from hark.server.threads import in_thread
 
@@ -43,6 +44,7 @@ def run(config: Config, announce: Callable[[str], None]) -> None:
     """
     logs.configure(as_json=config.log_json, content=config.log_content)
     _many_files()
+    keep_pages()
     sockets = bind(config)
     try:
         app = create_app(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +26,7 @@ _AHEAD = 64  # steps that may wait to be taken: a slow client slows its model, a
 
 
 async def steps(make: Callable[[], Iterator[T]], ended: Ended | None = None) -> AsyncGenerator[T]:
-    """Run a generator in a thread of its own and give what it yields.
+    """Run a generator in one thread and give what it yields.
 
     When this is closed or cancelled, the generator is closed after the step it is in, and this ends when it has.
 
@@ -55,6 +56,37 @@ async def steps(make: Callable[[], Iterator[T]], ended: Ended | None = None) -> 
         await work.over.wait()  # the model is free only when the thread is
 
 
+class _Staying:
+    """Threads that stay for further work, whoever worked last first.
+
+    A new one for each request would hold up the event loop until it has begun, and begin OpenMP's own anew.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[queue.SimpleQueue[Callable[[], object]]] = []
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Have something done that raises nothing.
+
+        Raises:
+            RuntimeError: there are as many threads as the system allows.
+        """
+        try:
+            inbox = self._idle.pop()
+        except IndexError:
+            inbox = queue.SimpleQueue()
+            threading.Thread(target=self._stay, args=(inbox,), daemon=True).start()
+        inbox.put(work)
+
+    def _stay(self, inbox: queue.SimpleQueue[Callable[[], object]]) -> None:
+        while True:
+            inbox.get()()
+            self._idle.append(inbox)
+
+
+_STAYING = _Staying()
+
+
 class Work:
     """A generator at work in a thread; `step` and `end` are called in the event loop, `end` last and always.
 
@@ -75,7 +107,7 @@ class Work:
         context = context or contextvars.copy_context()
         context.run(UNWANTED.set, self._unwanted)
         try:
-            threading.Thread(target=context.run, args=(self._work,), daemon=True).start()
+            _STAYING.do(lambda: context.run(self._work))
         except RuntimeError as error:  # there are as many threads as the system allows
             self._loop.call_soon(self._ended, tame(error))
 
