@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import runpy
 import socket
 import threading
 import time
@@ -33,10 +34,28 @@ from websockets.sync.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # FastRTC stands on packages that warn of themselves
+
+
+@contextlib.contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """The address of a server."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @contextlib.contextmanager
@@ -45,18 +64,8 @@ def mounted(handler: Any) -> Iterator[tuple[str, Any]]:
     app = FastAPI()
     made = stream(handler)
     made.mount(app)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
-        yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", made
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
+    with running(app) as address:
+        yield address, made
 
 
 def mu_law(samples: NDArray[np.float32], rate: int) -> list[str]:
@@ -112,6 +121,16 @@ def test_turns_over_the_websocket_are_answered_with_the_same_events(order: hark.
             assert text.startswith("echo heard")
             assert found[-1]["response"]["status"] == "completed"
         assert list(made.connections) == ["one"]
+
+
+def test_the_example_runs(order: hark.Audio, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARK_MODEL", "echo")
+    app = runpy.run_path(str(examples / "fastrtc_talk.py"))["app"]
+    with running(app) as address, connect(f"ws://{address}/websocket/offer") as web:
+        web.send(json.dumps({"event": "start", "websocket_id": "one"}))
+        for piece in mu_law(spoken(order), 16000):
+            web.send(json.dumps({"event": "media", "media": {"payload": piece}}))
+        assert until(web, kind("response.done"))[-1]["response"]["status"] == "completed"
 
 
 def test_who_leaves_ends_the_session(order: hark.Audio, monkeypatch: pytest.MonkeyPatch) -> None:
