@@ -81,6 +81,10 @@ def test_transcription_settles_and_never_changes(server: Running, order: hark.Au
         assert "coffee" in said
         assert events[-1].usage.seconds == pytest.approx(3.6, abs=0.2)
         assert not any(kind.startswith("response") for kind in kinds(events))
+        (segment,) = [event for event in events if event.type.endswith("transcription.segment")]
+        begun, over = (next(e for e in events if e.type.endswith(kind)) for kind in ("started", "stopped"))
+        assert begun.audio_start_ms / 1000 <= segment.start < segment.end <= over.audio_end_ms / 1000
+        assert segment.text == said
         talk.send("conversation.item.retrieve", item_id=events[-1].item_id)
         shown = talk.until("conversation.item.retrieved")[-1].item
         assert shown.content[0].transcript == said

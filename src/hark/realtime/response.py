@@ -167,13 +167,14 @@ class Response:
         elif self._error is not None:
             told = {name: about(self._error)[name] for name in ("type", "code", "message")}
             details = {"type": "failed", "error": told}
-        session = self.session
+        session, notices = self.session, list(dict.fromkeys(self._notices))
         return {
             "id": self.id, "object": "realtime.response", "status": self.status, "status_details": details,
             "conversation_id": None if self.apart else session.conversation_id,
             "max_output_tokens": self.wish.max_output_tokens or session.settings.max_output_tokens,
             "output": [self.item.to_dict()] if self._begun and self.status != "in_progress" else [],
             "output_modalities": ["text"], "metadata": self.wish.metadata, "usage": _used(self._usage),
+            **({"notices": [notice.to_dict() for notice in notices]} if notices else {}),  # hark's own
         }  # fmt: skip
 
 

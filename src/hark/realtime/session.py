@@ -138,6 +138,8 @@ class Session:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_ENDING_SECONDS)
+        if self._writing:
+            self._writing.close()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something beside the session, until it ends."""
@@ -173,23 +175,23 @@ class Session:
         self._item = item = self._item or Item("user")
         end = round(turn.end * 1000)
         await self.tell("input_audio_buffer.speech_stopped", audio_end_ms=end, item_id=item.id)
-        await self._committed(item, turn.samples, answer=answer)
+        await self._committed(item, turn, answer=answer)
 
     async def _idle(self, quiet: Quiet) -> None:
         item = Item("user")
         times = {"audio_start_ms": round(quiet.start * 1000), "audio_end_ms": round(quiet.end * 1000)}
         await self.tell("input_audio_buffer.timeout_triggered", **times, item_id=item.id)
-        await self._committed(item, quiet.samples, answer=True)
+        await self._committed(item, quiet, answer=True)
 
-    async def _committed(self, item: Item, samples: NDArray[Any], *, answer: bool) -> None:
+    async def _committed(self, item: Item, turn: Ended | Quiet, *, answer: bool) -> None:
         self._turns += 1
-        item.parts, item.status = (Clip(Audio.of(samples, RATE, name=f"turn {self._turns}")),), "completed"
+        item.parts, item.status = (Clip(Audio.of(turn.samples, RATE, name=f"turn {self._turns}")),), "completed"
         writing, self._writing, self._item = self._writing, None, None
         before = self.items.add(item)
         await self.tell("input_audio_buffer.committed", item_id=item.id, previous_item_id=before)
         await self._show(item, before)
         if self.settings.audio.input.transcription:
-            self.spawn((writing or self._transcription(item)).finish(samples))
+            self.spawn((writing or self._transcription(item)).finish(turn.samples, turn.start))
         if answer and self.settings.type == "realtime":
             await self._respond(events.Wish(), later=True)
 
@@ -303,7 +305,7 @@ class Session:
         if self.settings.audio.input.turn_detection:
             await self._ended(over, answer=False)
         else:
-            await self._committed(self._item or Item("user"), over.samples, answer=False)
+            await self._committed(self._item or Item("user"), over, answer=False)
 
     async def _clear(self, event: events.Clear) -> None:
         del event

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hark.audio.audio import RATE
 from hark.engines.live import Live, Partial
 from hark.errors import HarkError, ModelError
+from hark.realtime.items import new_id
 from hark.realtime.partial import STEP, live
 from hark.realtime.telling import about
 
@@ -48,8 +49,8 @@ class Transcription:
         """Nobody wants it any more."""
         self.session.spawn(self._stopped())
 
-    async def finish(self, whole: NDArray[np.float32]) -> None:
-        """The turn is over: tell the rest of its text; `whole` are all of its samples."""
+    async def finish(self, whole: NDArray[np.float32], start: float) -> None:
+        """The turn is over: tell the rest of its text; `whole` are all of its samples, from `start` (seconds) on."""
         try:
             if self._busy:
                 await asyncio.wait({self._busy})
@@ -62,18 +63,22 @@ class Transcription:
             await self._failed(failed)
         else:
             self.item.transcript = found.text
+            for one in found.segments:
+                times = {"start": round(start + one.start, 3), "end": round(start + one.end, 3)}
+                await self._tell("segment", id=new_id("seg"), **times, text=one.text, speaker=one.speaker or "")
             usage = {"type": "duration", "seconds": round(len(whole) / RATE, 3)}
             await self._tell("completed", transcript=found.text, usage=usage)
         finally:
-            self._close()
+            self.close()
 
     async def _stopped(self) -> None:
         if self._busy:
             self._busy.cancel()
             await asyncio.wait({self._busy})
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of what the model holds for it."""
         if self._live:
             self._live.close()
 
