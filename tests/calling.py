@@ -17,6 +17,8 @@ import soxr
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
+from hark.realtime.webrtc import keep_to
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -94,7 +96,10 @@ class Caller:
 
     async def offer(self) -> str:
         if not self.peer.localDescription:
-            await self.peer.setLocalDescription(await self.peer.createOffer())
+            offer = await self.peer.createOffer()
+            for one in (*self.peer.getSenders(), self.peer.sctp):
+                keep_to(one.transport.transport.iceGatherer._connection, ["127.0.0.1"])
+            await self.peer.setLocalDescription(offer)
         return self.peer.localDescription.sdp
 
     async def dial(self, session: dict[str, Any] | None = None, **query: str) -> httpx2.Response:

@@ -34,9 +34,9 @@ def checked(offer: str, network: Network, client: str | None) -> tuple[str, bool
         raise _wrong("It has no data channel, or several.", "Create one, `oai-events`, before the offer.")
     if kinds.count("audio") > 1 or len(kinds) != kinds.count("audio") + 1:
         raise _wrong("It has more than one track of sound.", "Add the microphone, and no video.")
-    bundled = {mid for group in found.group if group.semantic == "BUNDLE" for mid in group.items}
-    names = {one.rtp.muxId for one in found.media}
-    if len(names) < len(kinds) or not bundled.issuperset(names):
+    bundles = [sorted(map(str, group.items)) for group in found.group if group.semantic == "BUNDLE"]
+    names = sorted({str(one.rtp.muxId) for one in found.media})
+    if len(names) < len(kinds) or bundles != [names]:
         raise _wrong("Its parts are not bundled.", "Leave the bundlePolicy as it is.")
     for one in found.media:
         _check(one)
@@ -58,6 +58,8 @@ def _check(one: MediaDescription) -> None:
         raise _wrong("It has no ice-ufrag, or no ice-pwd.", "Send the `sdp` of pc.localDescription as it is.")
     if one.kind == "application" and (one.sctp_port is None or one.fmt != ["webrtc-datachannel"]):
         raise _wrong("Its data channel has no sctp-port.", "Browsers have spoken so since 2020.")
+    if one.kind == "audio" and one.direction is None:
+        raise _wrong("Its sound has no direction.", "Send a=sendrecv or a=sendonly.")
     if one.kind == "audio" and not any(codec.mimeType.lower() == "audio/opus" for codec in one.rtp.codecs):
         raise _wrong("Its sound is not Opus.", "Leave Opus among the codecs.")
 

@@ -108,7 +108,7 @@ class Call:
         """Have ICE use the addresses wanted: it leaves out loopback by itself, and takes all others."""
         assert self._peer.sctp is not None  # noqa: S101 - the offer has events; all that it has is bundled with them
         gatherer = self._peer.sctp.transport.transport.iceGatherer
-        _keep_to(gatherer._connection, self.network.addresses)  # noqa: SLF001 - there is no other way to it
+        keep_to(gatherer._connection, self.network.addresses)  # noqa: SLF001 - there is no other way to it
 
     async def write(self, event: dict[str, Any]) -> None:
         """Send an event, as soon as the client is connected and takes it."""
@@ -267,7 +267,7 @@ async def _next(track: MediaStreamTrack) -> AudioFrame | None:
         return None
 
 
-def _keep_to(connection: Connection, wanted: Sequence[str] | None) -> None:
+def keep_to(connection: Connection, wanted: Sequence[str] | None) -> None:
     """Have a connection of ICE use these addresses of this machine; None: all it has, or loopback."""
     gather = connection.get_component_candidates
 

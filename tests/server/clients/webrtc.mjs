@@ -4,7 +4,7 @@
 import { chromium } from "playwright-core";
 
 const given = JSON.parse(process.argv[2]);
-const flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+const flags = [...given.flags, "--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
   `--use-file-for-fake-audio-capture=${given.microphone}%noloop`];
 const browser = await chromium.launch({ executablePath: given.chromium, args: flags });
 try {
