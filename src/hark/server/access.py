@@ -28,7 +28,7 @@ _KEY_PROTOCOL = "openai-insecure-api-key."
 _OPEN = "/health"  # of a monitor that has no key; it tells nothing
 _PAGE = ("/", "/page/")  # files that come with hark; where a key is wanted, the page asks for it
 _UNCOUNTED = frozenset({"/health", "/ready", "/metrics"})
-_EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "location")
+_EXPOSED = ("x-request-id", "x-hark-notices", "retry-after", "retry-after-ms", "location")
 
 
 def guard(app: FastAPI, config: Config) -> None:
