@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http
 import socket
 import threading
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openai
 import pytest
+import soxr
 from typer.testing import CliRunner
 
 import hark
 from hark.cli import app
 from hark.errors import ModelError, ModelNotFoundError, OptionError, SettingsError, UnsupportedError
+from hark.realtime.partial import live
 from serving import serving
 from tiny import realtime_server
 from tiny.realtime_server import Client, Scripted, words_of
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# openai's client uses websockets in a way that its newest version warns of.
+pytestmark = pytest.mark.filterwarnings(r"ignore:connect\(\) must be used:DeprecationWarning")
 KIND = "conversation.item.input_audio_transcription."
 
 
@@ -143,6 +148,99 @@ def test_hark_serves_what_another_hark_hears(order: hark.Audio, examples: Path) 
         with (examples / "order.flac").open("rb") as file:
             said = client.audio.transcriptions.create(model="far", file=file).text
     assert "coffee" in said
+
+
+def echoing(client: Client) -> None:
+    """As vLLM does, a word for each half second that came."""
+    client.say("session.created", id="sess-1", created=1)
+    heard = told = 0
+    while not (event := client.hear()).get("final"):
+        heard += len(base64.b64decode(event.get("audio", "")))
+        while heard // 16000 > told:
+            told += 1
+            client.say("transcription.delta", delta=f" word{told}")
+    client.say("transcription.done", text="".join(f" word{n + 1}" for n in range(told)) + " over")
+
+
+def test_live_speech_goes_up_as_it_comes(order: hark.Audio) -> None:
+    samples = order.samples(16000)
+    with Scripted(echoing) as server:
+        turn = live(listener(server))
+        settled = []
+        for start in range(0, len(samples), 3200):
+            settled.append(turn.hear(samples[start : start + 3200]).settled)
+            time.sleep(0.01)
+        last = turn.finish(samples[:0])
+        turn.close()
+        (client,) = server.clients
+    assert next(one for one in settled if one) == "word1"
+    assert len(set(settled)) > 4
+    assert all(last.settled.startswith(one) for one in settled)
+    assert last.settled.endswith(f"word{len(samples) // 8000} over")
+    assert [segment.text for segment in last.segments] == [last.settled]
+    assert last.segments[0].end == pytest.approx(order.duration, abs=0.001)
+    assert len(client.sound) == 2 * len(samples)
+
+
+def test_a_turn_that_nobody_wants_any_more_leaves_the_server(order: hark.Audio) -> None:
+    gone = threading.Event()
+
+    def script(client: Client) -> None:
+        try:
+            echoing(client)
+        finally:
+            gone.set()
+
+    with Scripted(script) as server:
+        turn = live(listener(server))
+        turn.hear(order.samples(16000)[:16000])
+        turn.close()
+        assert gone.wait(5)
+
+
+def test_nothing_said_is_lost_while_a_server_is_not_there_yet(order: hark.Audio) -> None:
+    samples, tries = order.samples(16000), []
+
+    def later(connection: Any, request: Any) -> Any:
+        tries.append(request)
+        return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "loading") if len(tries) == 1 else None
+
+    with Scripted(echoing, process_request=later) as server:
+        turn = live(listener(server))
+        with pytest.raises(ModelError, match="loading"):
+            turn.hear(samples[:16000])
+        turn.hear(samples[16000:])
+        assert turn.finish(samples[:0]).settled.endswith("over")
+        turn.close()
+        assert len(server.clients[0].sound) == 2 * len(samples)
+
+
+def test_hark_serves_live_sessions_of_another_server(order: hark.Audio) -> None:
+    with Scripted(echoing) as behind, serving(f"far=realtime:m@{behind.url}") as front:
+        client = openai.OpenAI(base_url=f"{front.url}/v1", api_key="none", max_retries=0)
+        with client.realtime.connect(model="far", extra_query={"intent": "transcription"}) as connection:
+            events = said_over(connection, order)
+    deltas = [event.delta for event in events if event.type == f"{KIND}delta"]
+    assert len(deltas) > 3
+    assert events[-1].transcript == "".join(deltas)
+    assert deltas[0] == "word1"
+    first = [event.type for event in events].index(f"{KIND}delta")
+    assert "input_audio_buffer.speech_stopped" not in [event.type for event in events[:first]]
+
+
+def said_over(connection: Any, clip: hark.Audio) -> list[Any]:
+    """All events of a turn that is said at four times its pace."""
+    sound = np.concatenate((soxr.resample(clip.samples(16000), 16000, 24000), np.zeros(24000)))
+    data = (sound * 32767).astype("<i2").tobytes()
+    for start in range(0, len(data), 4800):
+        piece = data[start : start + 4800]
+        connection.input_audio_buffer.append(audio=base64.b64encode(piece).decode())
+        time.sleep(0.025)
+    events = []
+    while not events or events[-1].type != f"{KIND}completed":
+        events.append(connection.recv())
+        assert events[-1].type not in ("error", f"{KIND}failed"), events[-1]
+    return events
 
 
 def test_on_the_command_line(server: Scripted, examples: Path) -> None:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from hark.answers.answer import Delta, Notice, Usage
 from hark.answers.transcript import Segment
 from hark.engines.engine import Capabilities, Engine, Options
+from hark.engines.live import Live, Partial
 from hark.engines.openai_client import parsed
 from hark.engines.realtime_client import RATE, Connection, Dictation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from hark.audio.windows import Window
     from hark.conversation.conversation import Conversation
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 _PAUSE = 0.7  # seconds: speech is sent from one such pause to the next, which is what its times are known by
 _LONGEST = 60.0  # seconds sent as one turn
 _PIECE = RATE // 2  # samples sent at once
+_STEP = 0.1  # seconds of live speech sent at once
 
 
 class RealtimeServer(Engine):
@@ -52,6 +57,11 @@ class RealtimeServer(Engine):
         """
         with contextlib.closing(_Listening(self, options.language)) as listening:
             yield from listening.steps(conversation)
+
+    def live(self, options: Options, *, shows: bool) -> Live:
+        """A turn that is sent as it comes; text that may still change is never told by these protocols."""
+        del shows
+        return _Turn(self, options.language)
 
     def dictation(self, language: str | None) -> Dictation:
         """A new connection, ready for a turn.
@@ -129,3 +139,47 @@ class _Listening:
                 before = self._tokens or (0, 0)
                 self._tokens = (before[0] + dictation.tokens[0], before[1] + dictation.tokens[1])
             dictation.connection.close()
+
+
+class _Turn(Live):
+    """A turn while it is spoken, over a connection of its own."""
+
+    def __init__(self, engine: RealtimeServer, language: str | None) -> None:
+        self._engine, self._language = engine, language
+        self._dictation: Dictation | None = None
+        self._told, self._samples = "", 0
+        self._unsent: list[NDArray[np.float32]] = []
+
+    def due(self, waiting: float) -> bool:
+        """Soon: the server hears nothing twice."""
+        return waiting >= _STEP
+
+    def hear(self, samples: NDArray[np.float32]) -> Partial:
+        """Send the samples, and take the text that is there."""
+        dictation = self._send(samples)
+        self._told += "".join(dictation.read(wait=False))
+        return Partial(self._told.lstrip())
+
+    def finish(self, samples: NDArray[np.float32]) -> Partial:
+        """Send the last samples, and wait for all of the text."""
+        dictation = self._send(samples)
+        dictation.end()
+        text = self._told = (self._told + "".join(dictation.read(wait=True))).strip()
+        seconds = self._samples / RATE
+        return Partial(text, "", (Segment(text, 0.0, seconds, language=self._language),) if text else ())
+
+    def close(self) -> None:
+        """Leave the server."""
+        if self._dictation:
+            self._dictation.connection.close()
+
+    def _send(self, samples: NDArray[np.float32]) -> Dictation:
+        self._samples += len(samples)
+        self._unsent.append(samples)  # until it is: a server that is not there yet may come
+        if self._dictation is None:
+            self._dictation = self._engine.dictation(self._language)
+            self._dictation.begin()
+        while self._unsent:
+            self._dictation.hear(self._unsent[0])
+            self._unsent.pop(0)
+        return self._dictation
