@@ -129,8 +129,9 @@ class Call:
     async def run(self, session: Session, *others: Coroutine[Any, Any, Any], idle: float) -> None:
         """Carry events and sound until the client leaves, is not heard of for `idle` seconds, or one of `others` ends.
 
+        A client that sends more than anybody can say or read is cut off.
+
         Raises:
-            TooManyError: the client sends more than anybody can say.
             Exception: whatever the others raise.
         """
         tasks = [asyncio.ensure_future(one) for one in (self._events(session), self._watch(idle), *others)]
@@ -139,7 +140,8 @@ class Call:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()
+                with contextlib.suppress(TooManyError):
+                    task.result()
         finally:
             for task in tasks:
                 task.cancel()
