@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hark.cli import ask, classify, command, models, music, notes, serve, sounds, tasks, transcribe, understand
+from hark.cli import ask, classify, command, data, models, music, notes, serve, sounds, tasks, transcribe, understand
 from hark.cli.options import with_model
 from hark.cli.show import show_error
 from hark.cli.speakers import TakesSpeakers
@@ -54,6 +54,7 @@ app.command()(with_model(ask.run))
 app.command()(with_model(ask.chat))
 app.add_typer(serve.app, name="serve")
 app.add_typer(models.app, name="models")
+app.add_typer(data.app, name="data")
 app.command()(tasks.tasks)
 app.command()(models.doctor)
 
