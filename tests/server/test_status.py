@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import httpx2
 import openai
@@ -11,6 +12,9 @@ import pytest
 import hark
 from hark.server import service as services
 from serving import serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_it_is_alive_and_names_its_models() -> None:
@@ -51,3 +55,12 @@ def test_ready_tells_whether_requests_are_taken() -> None:
         assert client.get("/health").status_code == 200
         server.service.stopping, server.service.ready = False, False
         assert client.get("/ready").status_code == 503
+
+
+def test_clients_see_the_names_of_models_and_not_where_they_are(tone: Path) -> None:
+    """An address of another server, or a folder, is nobody's matter but the administrator's."""
+    with serving("hidden=builtin") as behind, serving(f"front=openai:hidden@{behind.url}/v1") as server:
+        refused = httpx2.post(f"{server.url}/v1/audio/translations", files={"file": tone.read_bytes()}, timeout=20)
+    assert refused.status_code == 400
+    assert "front cannot do that" in refused.json()["error"]["message"]
+    assert "127.0.0.1" not in refused.text

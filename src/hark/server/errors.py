@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from starlette.exceptions import HTTPException
     from starlette.requests import HTTPConnection
 
+    from hark.server.service import Service
+
 # Status -> `type` and `code` of OpenAI's errors, and `error_type` of Hugging Face's.
 _KINDS = {
     400: ("invalid_request_error", None, "validation"),
@@ -68,7 +70,19 @@ def page(connection: HTTPConnection, error: HTTPException) -> JSONResponse:
 def body(connection: HTTPConnection, error: HarkError) -> dict[str, Any]:
     """The JSON that says what is wrong."""
     code = "model_not_found" if isinstance(error, NotServedError) and error.param == "model" else None
-    return _shaped(connection, told(error), error.http_status, error.param, code)
+    return _shaped(connection, _as_called(connection, told(error)), error.http_status, error.param, code)
+
+
+def _as_called(connection: HTTPConnection, said: str) -> str:
+    """Models by the names that clients know: folders and addresses of other servers are not theirs to see."""
+    service: Service | None = getattr(getattr(connection.scope.get("app"), "state", None), "service", None)
+    names: dict[str, str] = {}
+    for served in service.config.models if service else ():
+        names |= {served.answer_with: "the text model"} if served.answer_with else {}
+        names[served.model] = served.name
+    for model in sorted(filter(_INSIDE.search, names), key=len, reverse=True):
+        said = said.replace(model, names[model])
+    return said
 
 
 def _shaped(
