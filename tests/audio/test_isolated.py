@@ -300,7 +300,8 @@ def test_a_full_disk_is_told(decoders: Decoders, monkeypatch: pytest.MonkeyPatch
 
 
 SAID: dict[str, Any] = {"rate": 16000, "channels": 1, "frames": 0, "firm": True, "exact": True, "trouble": ""}
-SAID |= {"counted": 0, "digest": "0" * 64}
+SAID |= {"counted": 0, "offset": None, "kind": "=f4"}
+LIES = {"counted": 10, "offset": 0, "kind": "<i2"}  # of a recording with 20 bytes
 
 
 @pytest.mark.parametrize(
@@ -313,18 +314,63 @@ SAID |= {"counted": 0, "digest": "0" * 64}
         SAID | {"counted": 5},
         SAID | {"rate": 0},
         SAID | {"channels": -1},
-        SAID | {"digest": "../../etc/passwd"},
         SAID | {"more": 1},
+        SAID | LIES | {"offset": 1},
+        SAID | LIES | {"offset": -1},
+        SAID | LIES | {"kind": "<i4"},
+        SAID | LIES | {"kind": "O"},
+        SAID | LIES | {"channels": 2},
+        SAID | LIES | {"counted": 2**62, "channels": 2**62},
     ],
 )
 def test_what_a_process_says_is_not_believed(said: dict[str, Any]) -> None:
     """A recording may have taken it over."""
     from hark.audio import isolated_pool
 
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile(buffering=0) as file, tempfile.TemporaryFile() as out:
+        file.write(bytes(20))
         with pytest.raises(AudioUnreadableError):
-            isolated_pool._decoded(said, file.fileno(), "a")
-        assert isolated_pool._decoded(SAID, os.dup(file.fileno()), "a").rate == 16000
+            isolated_pool._decoded(said, file.fileno(), out.fileno(), "a")
+        for right in (SAID, SAID | LIES):
+            assert isolated_pool._decoded(right, file.fileno(), out.fileno(), "a").rate == 16000
+
+
+SUBTYPES = {"PCM_U8": True, "PCM_16": True, "PCM_24": False, "PCM_32": True, "FLOAT": True, "DOUBLE": False}
+SUBTYPES |= {"ULAW": False, "IMA_ADPCM": False}
+
+
+@pytest.mark.parametrize("form", ["WAV", "WAVEX"])
+@pytest.mark.parametrize(("subtype", "lies"), SUBTYPES.items())
+def test_frames_of_plain_pcm_are_read_where_they_lie(
+    form: str, subtype: str, lies: bool, decoders: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hark.audio import isolated_pool
+
+    places: list[bool] = []
+    check = isolated_pool._decoded
+
+    def seen(said: dict[str, Any], *rest: Any) -> Any:
+        places.append(said.get("offset") is not None)
+        return check(said, *rest)
+
+    monkeypatch.setattr(isolated_pool, "_decoded", seen)
+    if form == "WAVEX" and subtype == "IMA_ADPCM":
+        pytest.skip("there is no such file")
+    loud = np.concatenate([NOISE[:9000] * 12, [-1.0, 1.0, 0.0]])  # at and beyond full scale
+    for channels in (1, 2):
+        data = wav(np.repeat(loud, channels).reshape(-1, channels), form=form, subtype=subtype)
+        at = data.index(b"data")
+        chunk = b"LIST" + (7).to_bytes(4, "little") + b"INFOabc\0"
+        for given in (data, data[:-1], data[: at + 1009], data[:at] + chunk + data[at:], data + chunk, data + b"x" * 9):
+            assert result(isolated(given, decoders)) == result(Audio.of(given, name="a"))
+    assert len(places) == 12
+    assert all(places) is any(places) is lies
+
+
+def test_two_frames_and_one(decoders: Decoders) -> None:
+    for count in (1, 2, 255, 256, 257, 513):
+        data = wav(NOISE[:count])
+        assert result(isolated(data, decoders)) == result(Audio.of(data, name="a"))
 
 
 def test_a_process_at_work_can_open_nothing_and_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,7 +413,7 @@ time.sleep(60)
 
 def test_silence_takes_no_room_and_is_the_same(decoders: Decoders) -> None:
     for quiet in (np.zeros(5_000_000), np.concatenate([NOISE, np.zeros(2_000_000), NOISE]), np.full(300_000, -0.0)):
-        data = wav(quiet.astype(np.float32), subtype="FLOAT")
+        data = wav(quiet.astype(np.float32), subtype="DOUBLE")
         source = IsolatedSource(BytesSource(data, "a"), decoders)
         assert Audio.of(source).samples().tobytes() == Audio.of(data).samples().tobytes()
         room = os.fstat(source._decoded().file).st_blocks * 512

@@ -25,8 +25,9 @@ def to_float(samples: NDArray[Any]) -> NDArray[np.float32]:
     if kind == np.uint8:
         return (samples.astype(np.float32) - 128.0) / np.float32(128.0)
     if kind.kind == "i":
-        full = np.float32(2.0 ** (8 * kind.itemsize - 1))
-        return samples.astype(np.float32) / full
+        scaled = samples.astype(np.float32)
+        scaled *= np.float32(2.0 ** (1 - 8 * kind.itemsize))  # a power of two: exact
+        return scaled
     with np.errstate(over="ignore"):
         return samples.astype(np.float32, copy=False)
 

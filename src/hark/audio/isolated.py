@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from hark.audio.arrays import to_float
 from hark.audio.readers import BLOCK
 from hark.audio.sources import FileSource
 from hark.errors import AudioUnreadableError, HarkError
@@ -39,10 +40,7 @@ class IsolatedSource(FileSource):
 
     def digest(self) -> str:
         """The sha256 of the bytes."""
-        try:
-            return self._decoded().digest
-        except HarkError:  # what is no audio has bytes too
-            return self._source.digest()
+        return self._source.digest()
 
     def reader(self) -> IsolatedReader:
         """Read from the start; the first call decodes all.
@@ -95,14 +93,14 @@ class IsolatedReader:
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """(n, channels) blocks up to the end."""
-        step, width = max(256, BLOCK // self.channels), 4 * self.channels
+        kind = np.dtype(self._decoded.kind)
+        step, width = max(256, BLOCK // self.channels), kind.itemsize * self.channels
         for first in range(self._at, self._decoded.counted, step):
-            block = np.empty((min(step, self._decoded.counted - first), self.channels), np.float32)
-            self._fill(block, first * width)
-            yield block
+            block = np.empty((min(step, self._decoded.counted - first), self.channels), kind)
+            self._fill(memoryview(block.data).cast("B"), self._decoded.offset + first * width)
+            yield to_float(block)
 
-    def _fill(self, block: NDArray[np.float32], at: int) -> None:
-        rest = memoryview(block.data).cast("B")
+    def _fill(self, rest: memoryview, at: int) -> None:
         while rest:
             count = os.preadv(self._decoded.file, [rest], at)
             if not count:

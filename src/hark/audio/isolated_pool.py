@@ -14,8 +14,9 @@ import time
 import weakref
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hark import errors
@@ -56,7 +57,8 @@ class _Reply(BaseModel):
     exact: bool
     trouble: str
     counted: int = Field(ge=0)
-    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    offset: int | None = Field(ge=0)
+    kind: Literal["|u1", "<i2", "<i4", "<f4", "=f4"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +66,14 @@ class Decoded:
     """What was in a recording.
 
     Attributes:
-        file: number of an open file with float32 frames by channels; it is closed when this goes.
-        counted: how many frames; `digest`: SHA-256 of the recording; others as in `hark.audio.readers.Reader`.
+        file: number of an open file with frames by channels; it is closed when this goes.
+        offset, kind: where the first frame lies in it, and what numpy calls the type of its samples.
+        counted: how many frames; others as in `hark.audio.readers.Reader`.
     """
 
     file: int
+    offset: int
+    kind: str
     rate: int
     channels: int
     frames: int | None
@@ -76,7 +81,6 @@ class Decoded:
     exact: bool
     trouble: str
     counted: int
-    digest: str
 
     def __post_init__(self) -> None:
         weakref.finalize(self, os.close, self.file)
@@ -126,10 +130,9 @@ class Decoders:
             try:
                 with self._worker() as worker:
                     said = worker.ask(name, self.limits, recording, out)
-                return _decoded(said, out, name)
-            except BaseException:
+                return _decoded(said, recording, out, name)
+            finally:
                 os.close(out)
-                raise
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -320,7 +323,7 @@ def _not_started(why: str) -> HarkError:
     return HarkError(f"The process that decodes audio cannot be started: {why}.", hint="Run `hark doctor`.")
 
 
-def _decoded(said: dict[str, Any], out: int, name: str) -> Decoded:
+def _decoded(said: dict[str, Any], recording: int, out: int, name: str) -> Decoded:
     """What a process found, checked: a recording may have taken it over."""
     if "error" in said:
         kind = getattr(errors, str(said["error"]), None)
@@ -331,6 +334,15 @@ def _decoded(said: dict[str, Any], out: int, name: str) -> Decoded:
         found = _Reply.model_validate(said)
     except ValidationError:
         found = None
-    if found is None or found.rate not in RATES or os.fstat(out).st_size != 4 * found.counted * found.channels:
+    file = out if found is None or found.offset is None else recording
+    if found is None or found.rate not in RATES or not _holds(file, found):
         raise AudioUnreadableError(f"{name} broke the decoder.", hint="Convert it to WAV or FLAC.")
-    return Decoded(file=out, **found.model_dump())
+    values = found.model_dump() | {"offset": found.offset or 0}
+    return Decoded(file=os.dup(file), **values)
+
+
+def _holds(file: int, found: _Reply) -> bool:
+    """Are as many frames in a file as were found?"""
+    size = (found.offset or 0) + found.counted * found.channels * np.dtype(found.kind).itemsize
+    there = os.fstat(file).st_size
+    return size == there if found.offset is None else size <= there

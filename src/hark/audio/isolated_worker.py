@@ -3,15 +3,15 @@
 It is run as a script with a Unix socket as its standard input, and ends when that does. A request is a line of JSON
 (`name`, `seconds`, `channels`, `bytes`, `wall_seconds`) that carries two files (SCM_RIGHTS): the recording, and an
 empty one for float32 frames at native rate and channels, as they lie in memory. The reply is a line of JSON: `rate`,
-`channels`, `frames`, `firm`, `exact`, `trouble`, `counted` and `digest` (SHA-256 of the recording), or `error` (the
-name of a class of `hark.errors`), `message` and `hint`. While it decodes it has no right to open files or sockets
+`channels`, `frames`, `firm`, `exact`, `trouble`, `counted`, `offset` and `kind`, or `error` (the name of a class of
+`hark.errors`), `message` and `hint`. Where the recording is plain PCM nothing is written: its frames lie there from
+the byte `offset` on, of the numpy type `kind`. While it decodes it has no right to open files or sockets
 (RLIMIT_NOFILE is 0), and an alarm ends it where nobody is left to kill it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -25,6 +25,7 @@ import numpy as np
 import soundfile
 
 from hark.audio.decode import decoded, open_reader
+from hark.audio.readers import SoundfileReader
 from hark.errors import AudioError, AudioTooLargeError, AudioUnreadableError, HarkError, OutputError
 
 if TYPE_CHECKING:
@@ -116,11 +117,15 @@ def _confined(seconds: float) -> Iterator[None]:
 
 def _decode(file: BinaryIO, out: int, limits: dict[str, Any]) -> dict[str, Any]:
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    file.seek(0)
     reader = open_reader(file, limits["name"])
     with contextlib.closing(reader):
-        counted = _write(reader, out, limits)
+        _check_claim(reader, limits)
+        place = reader.place() if isinstance(reader, SoundfileReader) else None
+        if place:
+            _check_frames(place.frames, reader, limits)
+            counted = place.frames
+        else:
+            counted = _write(reader, out, limits)
         return {
             "rate": reader.rate,
             "channels": reader.channels,
@@ -129,41 +134,49 @@ def _decode(file: BinaryIO, out: int, limits: dict[str, Any]) -> dict[str, Any]:
             "exact": reader.exact,
             "trouble": reader.trouble[:_LONGEST],
             "counted": counted,
-            "digest": digest,
+            "offset": place.offset if place else None,
+            "kind": place.kind if place else "=f4",
         }
+
+
+def _check_claim(reader: Reader, limits: dict[str, Any]) -> None:
+    """Refuse what says itself that it is over the limits.
+
+    Raises:
+        AudioTooLargeError: there are more channels, or more frames, than are taken.
+    """
+    if reader.channels > limits["channels"]:
+        raise AudioTooLargeError(
+            f"{limits['name']} has {reader.channels} channels; up to {limits['channels']} are taken.",
+            hint="Mix it down.",
+        )
+    _check_frames((reader.frames or 0) if reader.firm else 0, reader, limits)
 
 
 def _write(reader: Reader, out: int, limits: dict[str, Any]) -> int:
     """Write all frames; gives their number.
 
     Raises:
-        AudioTooLargeError: there are more of something than the limits allow. OutputError: there is no room.
+        AudioTooLargeError: there are more than the limits allow. OutputError: there is no room.
     """
-    name, channels = limits["name"], reader.channels
-    if channels > limits["channels"]:
-        raise AudioTooLargeError(
-            f"{name} has {channels} channels; up to {limits['channels']} are taken.", hint="Mix it down."
-        )
-    most, frame = int(limits["seconds"] * reader.rate), 4 * channels
-    counted = (reader.frames or 0) if reader.firm else 0
-    _check(name, counted, most, frame, limits)
     counted = 0
     for block in decoded(reader):
         counted += len(block)
-        _check(name, counted, most, frame, limits)
-        _put(np.ascontiguousarray(block, np.float32), out, name)
-    os.ftruncate(out, counted * frame)
+        _check_frames(counted, reader, limits)
+        _put(np.ascontiguousarray(block, np.float32), out, limits["name"])
+    os.ftruncate(out, counted * 4 * reader.channels)
     return counted
 
 
-def _check(name: str, frames: int, most: int, frame: int, limits: dict[str, Any]) -> None:
-    if frames > most:
+def _check_frames(frames: int, reader: Reader, limits: dict[str, Any]) -> None:
+    if frames > int(limits["seconds"] * reader.rate):
         raise AudioTooLargeError(
-            f"{name} is longer than the limit of {limits['seconds']:.6g} seconds.", hint="Cut it, or send it in parts."
+            f"{limits['name']} is longer than the limit of {limits['seconds']:.6g} seconds.",
+            hint="Cut it, or send it in parts.",
         )
-    if frames * frame > limits["bytes"]:
+    if frames * 4 * reader.channels > limits["bytes"]:
         raise AudioTooLargeError(
-            f"{name} is over the limit of {limits['bytes'] / 2**20:.6g} MiB when decoded.",
+            f"{limits['name']} is over the limit of {limits['bytes'] / 2**20:.6g} MiB when decoded.",
             hint="Cut it, or send fewer channels at a lower rate.",
         )
 

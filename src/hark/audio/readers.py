@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import av
@@ -23,6 +24,8 @@ _UNKNOWN = 2**60  # libsndfile gives this many frames or more when a header does
 _MAX_GAP_SECONDS = 3600.0
 _MIN_GAP_SECONDS = 0.05
 _MAX_STREAMS = 200
+_AS_THEY_LIE = {"PCM_U8": "|u1", "PCM_16": "<i2", "PCM_32": "<i4", "FLOAT": "<f4"}  # samples of WAV, for numpy
+_PROOF = 256  # frames
 
 # What FFmpeg may read. Everything that opens further files or addresses (hls, dash, concat, sdp, rtsp, image2, lavfi,
 # devices) is left out.
@@ -108,6 +111,15 @@ class _Calm:
             raise failure
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file its frames lie as they are: from which byte on, of which numpy type, and how many."""
+
+    offset: int
+    kind: str
+    frames: int
+
+
 class SoundfileReader:
     """Reads with libsndfile."""
 
@@ -158,6 +170,30 @@ class SoundfileReader:
             self._calm.check()
             if (self.trouble and count < size) or not count:
                 return
+
+    def place(self) -> Place | None:
+        """Where the frames of plain PCM lie; None of all else. Asked before anything was read.
+
+        libsndfile stands at the first frame once it has opened a file; that both ends are what it reads is made sure.
+        """
+        kind, frames = _AS_THEY_LIE.get(self._sound.subtype), int(self._sound.frames)
+        if kind is None or self._sound.format not in ("WAV", "WAVEX") or not 0 < frames < _UNKNOWN:
+            return None
+        found = Place(self._calm.tell(), kind, frames)
+        ends = all(self._is_at(found, first) for first in (0, max(0, frames - _PROOF)))
+        self._sound.seek(0)
+        return found if ends else None
+
+    def _is_at(self, place: Place, first: int) -> bool:
+        """Are some frames what libsndfile reads?"""
+        count, kind = min(_PROOF, place.frames - first), np.dtype(place.kind)
+        read = np.empty((count, self.channels), np.float32)
+        self._sound.seek(first)
+        if self._sound.buffer_read_into(read, dtype="float32") != count:
+            return False
+        self._file.seek(place.offset + first * self.channels * kind.itemsize)
+        raw = self._file.read(count * self.channels * kind.itemsize)
+        return len(raw) == read.size * kind.itemsize and to_float(np.frombuffer(raw, kind)).tobytes() == read.tobytes()
 
     def close(self) -> None:
         """Close the decoder and the file."""
