@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from python_multipart.exceptions import FormParserError
 from starlette.exceptions import HTTPException
 
 from hark.errors import RequestError
@@ -91,6 +92,8 @@ async def form(request: Request) -> FormData:
         found = await request.form(max_files=20, max_fields=200, max_part_size=_PART)
     except HTTPException as error:
         raise RequestError(f"The form cannot be read: {error.detail}") from None
+    except FormParserError as error:  # Starlette below 1 lets it through
+        raise RequestError(f"The form cannot be read: {error}") from None
     if request.app.state.service.config.log_content:
         request.state.asked = {name: value for name, value in found.multi_items() if isinstance(value, str)}
     return found
