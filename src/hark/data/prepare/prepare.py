@@ -172,19 +172,20 @@ def _finish(out: Path, wishes: Wishes, shards: int, skipped: list[dict[str, str]
     """Vocabulary, labels, index and statistics, from the shards."""
     import numpy as np
 
-    total, squares, seconds = np.zeros(wishes.bins), np.zeros(wishes.bins), 0.0
+    total, squares, seconds, some = np.zeros(wishes.bins), np.zeros(wishes.bins), 0.0, False
     for said in _said(out, shards):
         skipped += said["skipped"]
+        some = some or bool(said["rows"])
         seconds += sum(row["seconds"] for row in said["rows"])
         total, squares = total + said["sum"], squares + said["squares"]
+    if not some:
+        raise DataError("No sample can be used.", hint=skipped[0]["why"] if skipped else "There are none.")
     rows = (row for said in _said(out, shards) for row in said["rows"])
     if wishes.vocab == vocabulary.CHARACTERS or wishes.vocab.isdigit():
         vocabulary.train((row["text"] for row in rows), wishes.vocab, out)
     else:
         vocabulary.take(Path(wishes.vocab), out)
     frames, unknown, pieces = _index(out, shards)
-    if not len(frames):
-        raise DataError("No sample can be used.", hint=skipped[0]["why"] if skipped else "There are none.")
     _statistics(out, total, squares, int(frames.sum()))
     with (out / "skipped.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in skipped)
