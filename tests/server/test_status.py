@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import openai
@@ -12,9 +13,6 @@ import pytest
 import hark
 from hark.server import service as services
 from serving import serving
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_it_is_alive_and_names_its_models() -> None:
@@ -57,10 +55,18 @@ def test_ready_tells_whether_requests_are_taken() -> None:
         assert client.get("/ready").status_code == 503
 
 
-def test_clients_see_the_names_of_models_and_not_where_they_are(tone: Path) -> None:
+def test_clients_see_the_names_of_models_and_not_where_they_are() -> None:
     """An address of another server, or a folder, is nobody's matter but the administrator's."""
-    with serving("hidden=builtin") as behind, serving(f"front=openai:hidden@{behind.url}/v1") as server:
-        refused = httpx2.post(f"{server.url}/v1/audio/translations", files={"file": tone.read_bytes()}, timeout=20)
+    speech = Path(__file__).parents[2] / "examples" / "order.flac"
+    form: dict[str, Any] = {"files": {"file": speech.read_bytes()}, "data": {"prompt": "Names"}, "timeout": 20}
+    with (
+        serving("hidden=echo", "quotes=builtin") as behind,
+        serving(f"front=openai:hidden@{behind.url}/v1", f"other=openai:quotes@{behind.url}/v1") as server,
+    ):
+        taken = httpx2.post(f"{server.url}/v1/audio/transcriptions", **form)
+        refused = httpx2.post(f"{server.url}/v1/audio/translations", **form | {"data": {"model": "other"}})
+    assert taken.status_code == 200
+    assert "front was asked in words" in taken.text
     assert refused.status_code == 400
-    assert "front cannot do that" in refused.json()["error"]["message"]
-    assert "127.0.0.1" not in refused.text
+    assert "other cannot do that" in refused.text
+    assert "127.0.0.1" not in taken.text + refused.text

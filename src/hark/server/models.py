@@ -80,6 +80,7 @@ def _lane(served: Served, config: Config, memory: Memory) -> Lane:
     how = {field.name: getattr(served.loading, field.name) for field in fields(served.loading)}
     chosen = {name: value for name, value in how.items() if value != getattr(type(served.loading)(), name)}
     listener = hark.load(served.model, answer_with=served.answer_with, **chosen)
+    listener.engine.name = served.name  # notices name the model: its folder or address is not for clients
     takes = megabytes(resolve(served.model, served.answer_with), served.loading)
     if memory.bound is not None and takes > memory.bound:
         raise OptionError(
