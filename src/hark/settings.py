@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,34 +62,52 @@ class Settings:
     cache_mb: int = 1024
 
 
+_SETTINGS = {f.name: f"HARK_{f.name.upper()}" for f in fields(Settings)}
+# What the folders of a person depend on, too.
+_FOLDERS = ("HARK_SETTINGS", "HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")
+_VARIABLES = (*_SETTINGS.values(), *_FOLDERS)
+
+
 def current() -> Settings:
     """The settings in force now.
 
     Raises:
         SettingsError: the file or a variable is wrong; the message names it.
     """
+    # Asked several times for each recording: they are read again when the environment or the file has changed.
+    environment = tuple(map(os.environ.get, _VARIABLES))
+    return _read_all(environment, _changed(_place(environment)))
+
+
+@lru_cache(16)
+def _place(_environment: tuple[str | None, ...]) -> Path:
+    return settings_file()
+
+
+def _changed(path: Path) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError as error:
+        return -(error.errno or 1)
+
+
+@lru_cache(16)
+def _read_all(_environment: tuple[str | None, ...], _changed: int) -> Settings:
     path = settings_file()
     settings = _over(Settings(), _read(path), f"in {path}")
-    names = {f.name: f"HARK_{f.name.upper()}" for f in fields(Settings)}
-    given = {name: os.environ[variable] for name, variable in names.items() if os.environ.get(variable)}
+    given = {name: os.environ[variable] for name, variable in _SETTINGS.items() if os.environ.get(variable)}
     return _over(settings, given, "in the environment (HARK_...)")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return _parsed(path, path.stat().st_mtime_ns)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
-
-
-@cache
-def _parsed(path: Path, _changed: int) -> dict[str, Any]:
     import tomllib
 
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from error
 

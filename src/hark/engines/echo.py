@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hark.conversation.conversation import Conversation
 
 RATE = 16000
+_BLOCK_SECONDS = 2**17 / RATE  # as most are decoded, so that none are joined
 _PLAIN = ("task", "timestamps", "schema")  # they decide the form of the answer; all other options are said in it
 
 
@@ -46,16 +47,17 @@ class Echo(Engine):
 
     def generate(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
         """Hear all clips, then say so word by word."""
-        heard: dict[str, _Heard] = {}
+        heard: list[_Heard] = []
         before = 0.0
         for audio in conversation.clips:
-            if audio.id not in heard:
-                yield from _progress(before, one := _Heard(audio))
-                heard[audio.id] = one
-                yield Delta(notices=(*audio.notices, *one.notices))
-            before += heard[audio.id].seconds
+            known = next((one for one in heard if one.audio == audio), None)
+            if known is None:
+                yield from _progress(before, known := _Heard(audio))
+                yield Delta(notices=(*audio.notices, *known.notices))
+            heard.append(known)
+            before += known.seconds
         if options.task in self.can.tasks:
-            pieces = [piece for a in conversation.clips if (piece := _segment(heard[a.id], options))]
+            pieces = [piece for one in heard if (piece := _segment(one, options))]
         else:
             text = _report(conversation, heard, options)
             if options.schema:
@@ -78,7 +80,7 @@ class _Heard:
 
         hashed = hashlib.sha256()
         samples = 0
-        for block in self.audio.stream(rate=RATE, mono=True):
+        for block in self.audio.stream(rate=RATE, mono=True, block_seconds=_BLOCK_SECONDS):
             hashed.update(np.ascontiguousarray(block, "<f4").data)
             samples += len(block)
             self.silent = self.silent and not block.any()
@@ -108,10 +110,10 @@ def _segment(heard: _Heard, options: Options) -> Segment | None:
     return Segment(text, 0.0, heard.seconds, language=options.language)
 
 
-def _report(conversation: Conversation, heard: dict[str, _Heard], options: Options) -> str:
-    turns = []
+def _report(conversation: Conversation, heard: list[_Heard], options: Options) -> str:
+    turns, clips = [], iter(heard)
     for message in conversation.messages:
-        parts = [p.text if isinstance(p, Text) else f"[{heard[p.audio.id]}]" for p in message.parts]
+        parts = [part.text if isinstance(part, Text) else f"[{next(clips)}]" for part in message.parts]
         turns.append(f"{message.role}: {' '.join(parts)}")
     task = f" (task {options.task})" if options.task else ""
     return f"echo heard{task} {' | '.join(turns)}{_said(options)}"
