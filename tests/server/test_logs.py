@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 from pydantic import BaseModel
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from hark.errors import ModelBrokenError, ModelError
 from hark.server import keys, logs
@@ -191,3 +194,47 @@ def test_a_request_cannot_write_lines_of_its_own(log: Log) -> None:
     assert len(log.text.splitlines()) == 4
     assert "\x1b" not in log.text
     assert '/x\\n2026 INFO status=200\\u001b[2J" status=404' in log.text
+
+
+def test_a_server_without_room_tells_to_come_later(log: Log) -> None:
+    logs.configure()
+    asked = _ask(OSError(errno.ENOSPC, "No space left on device"))
+    assert asked.status_code == 429
+    assert int(asked.headers["retry-after"]) >= 1
+    assert "no room" in asked.json()["error"]["message"]
+    assert "No space left" in log.text
+    assert _ask(OSError(errno.EIO, "secret")).status_code == 500
+
+
+def test_a_request_that_the_end_of_the_server_cuts_off_is_told_so(log: Log) -> None:
+    logs.configure()
+    sent: list[Any] = []
+
+    async def work() -> None:
+        async def never(*_: Any) -> None:
+            await asyncio.sleep(60)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/v1/x", "headers": [], "server": ("127.0.0.1", 1)}
+        task = asyncio.ensure_future(logs.CatchAll(never)(scope, never, send))
+        await asyncio.sleep(0)
+        task.cancel()  # so does uvicorn with what takes too long
+        await task
+
+    asyncio.run(work())
+    assert sent[0]["status"] == 500
+    assert "The server ended" in json.loads(sent[1]["body"])["error"]["message"]
+    assert "Traceback" not in log.text
+
+
+def test_a_refused_websocket_is_no_failure(log: Log) -> None:
+    logs.configure()
+    with serving() as server:
+        url = f"{server.url.replace('http', 'ws')}/v1/realtime"
+        with pytest.raises(InvalidStatus), connect(url, additional_headers={"Origin": "https://evil.example"}):
+            pass
+        httpx2.get(f"{server.url}/health")
+    assert "path=/v1/realtime" in log.text
+    assert "ERROR" not in log.text

@@ -70,3 +70,13 @@ def test_clients_see_the_names_of_models_and_not_where_they_are() -> None:
     assert refused.status_code == 400
     assert "other cannot do that" in refused.text
     assert "127.0.0.1" not in taken.text + refused.text
+
+
+def test_monitors_may_ask_without_wanting_a_body() -> None:
+    with serving() as server, httpx2.Client(base_url=server.url) as client:
+        for path in ("/health", "/ready", "/metrics", "/v1/models", "/docs", "/"):
+            asked = client.head(path)
+            assert (path, asked.status_code, asked.content) == (path, 200, b"")
+        assert client.head("/nothing").status_code == 404
+        assert client.head("/v1/chat/completions").status_code == 405
+        assert client.get("/health").json() == {"status": "ok"}  # on the same connection

@@ -27,7 +27,7 @@ _LEFT = (ClientDisconnect, ClientLeftError)
 
 
 class Begun:
-    """Notes when a request began."""
+    """Notes when a request began, and takes HEAD for GET: the ASGI server leaves out the body; monitors ask so."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -36,6 +36,8 @@ class Begun:
         """Pass a request on."""
         if scope["type"] == "http":
             scope.setdefault("state", {})["begun"] = asyncio.get_running_loop().time()
+            if scope["method"] == "HEAD":
+                scope = {**scope, "method": "GET"}
         await self.app(scope, receive, send)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import logging
 import re
@@ -15,9 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 
-from hark.errors import MissingExtraError, ModelBrokenError, ModelError, ModelNotFoundError, OutputError, SettingsError
+from hark.errors import (
+    BusyError,
+    HarkError,
+    MissingExtraError,
+    ModelBrokenError,
+    ModelError,
+    ModelNotFoundError,
+    OutputError,
+    SettingsError,
+)
 from hark.server import errors
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 _ID = re.compile(r"[A-Za-z0-9._:=-]{1,128}")
 _PLAIN_WORD = re.compile(r"[!#-<>-~]+")  # neither space nor quote nor =
 _PLAIN = (MissingExtraError, ModelBrokenError, ModelNotFoundError, OutputError, SettingsError)  # quote no content
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 _MOST = 10_000  # characters of an answer that are logged, where content is
 
 
@@ -160,11 +171,23 @@ class CatchAll:
 
         try:
             await self.app(scope, receive, noting)
+        except asyncio.CancelledError:  # by uvicorn alone: it ends, and waits no longer
+            log.warning("The request was cut off, as the server ends.")
+            told: HarkError = ModelError("The server ended before the answer was there.")
+        except OSError as error:
+            log.exception("The request failed.")
+            told = _no_room() if error.errno in _FULL else ModelError("The server failed.")
         except Exception:
             log.exception("The request failed.")
-            if not begun:  # else uvicorn ends the connection: the client must not take what it has for the whole
-                said = errors.body(HTTPConnection(scope), ModelError("The server failed."))
-                await JSONResponse(said, 500)(scope, receive, send)
+            told = ModelError("The server failed.")
+        else:
+            return
+        if not begun:  # else uvicorn ends the connection: the client must not take what it has for the whole
+            await errors.response(HTTPConnection(scope), told)(scope, receive, send)
+
+
+def _no_room() -> BusyError:
+    return BusyError("The server has no room left, on its disk or for open files.", hint="Come later.", retry_after=5.0)
 
 
 class _Formatter(logging.Formatter):

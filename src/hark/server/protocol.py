@@ -10,6 +10,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGISendEvent
+
 HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 20.0
 LAST_WORDS_SECONDS = 5.0
@@ -77,6 +79,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
         else:
             super().shutdown()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message; a refusal that was sent whole is no failure, for which uvicorn takes it."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """Let the client read what is left, but not for ever."""
