@@ -70,7 +70,8 @@ def _sounddevice() -> Any:
     try:
         import sounddevice
     except ImportError as error:
-        raise MissingExtraError.of("The microphone", "microphone") from error
+        missing = MissingExtraError.of("The microphone", "microphone")
+        raise MissingExtraError(missing.message, hint=f"{missing.hint} Or: {_RAW}") from error
     except OSError as error:
         raise MissingExtraError(
             "The microphone needs PortAudio, which is not installed.",

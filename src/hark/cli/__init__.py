@@ -10,7 +10,22 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hark.cli import ask, classify, command, data, models, music, notes, serve, sounds, tasks, transcribe, understand
+from hark.cli import (
+    ask,
+    classify,
+    command,
+    data,
+    listen,
+    models,
+    music,
+    notes,
+    serve,
+    sounds,
+    talk,
+    tasks,
+    transcribe,
+    understand,
+)
 from hark.cli.options import with_model
 from hark.cli.show import show_error
 from hark.cli.speakers import TakesSpeakers
@@ -46,12 +61,14 @@ app.command(cls=TakesSpeakers)(with_model(transcribe.transcribe))
 app.command(cls=TakesSpeakers)(with_model(transcribe.translate))
 app.command()(with_model(classify.classify))
 app.command()(with_model(command.command))
+app.command()(with_model(listen.listen))
 app.command(cls=TakesSpeakers)(with_model(notes.notes))
 app.command()(with_model(understand.understand))
 app.command()(with_model(music.music))
 app.command()(with_model(sounds.sounds))
 app.command()(with_model(ask.run))
 app.command()(with_model(ask.chat))
+app.command()(with_model(talk.talk))
 app.add_typer(serve.app, name="serve")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")

@@ -116,7 +116,12 @@ class Notes:
         for notice in notices:
             if not self.quiet and notice.text not in self._said:
                 self._said.add(notice.text)
-                _say(f"note: {notice.text}", "dim")
+                self.say(f"note: {notice.text}")
+
+    def say(self, text: str) -> None:
+        """Say something else."""
+        if not self.quiet:
+            _say(text, "dim")
 
 
 def _say(text: str, style: str = "") -> None:

@@ -81,6 +81,11 @@ class Session:
         self._buffer = Buffer(self.settings, most)
         self._decoder = Decoder()
 
+    @property
+    def busy(self) -> bool:
+        """Does anything go on beside hearing: an answer, a transcript?"""
+        return bool(self._tasks)
+
     async def change(self, update: dict[str, Any]) -> None:
         """Take new settings; what they do not name stays.
 
