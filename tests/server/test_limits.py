@@ -327,6 +327,23 @@ def test_a_slash_at_the_end_is_no_other_page(echo: httpx2.Client) -> None:
     assert echo.post(CHAT + "/", json=chat("what?")).status_code == 200
 
 
+def test_json_of_all_requests_together_has_a_bound(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "_JSON_AT_ONCE", 2)
+    large = chat("wait") | {"user": "x" * 700_000}
+    with serving("scripted", max_json_mb=1) as server, httpx2.Client(base_url=server.url, timeout=20) as client:
+        with ThreadPoolExecutor() as pool:
+            first = [pool.submit(client.post, CHAT, json=large) for _ in "12"]
+            assert state.begun.wait(10)
+            eventually(5, lambda: server.service.inside == 2)
+            eventually(5, lambda: client.post(CHAT, json=large).status_code == 429)
+            refused = client.post(CHAT, json=large)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert "JSON" in refused.json()["error"]["message"]
+            state.go.set()
+            assert [one.result().status_code for one in first] == [200, 200]
+        assert [client.post(CHAT, json=large).status_code for _ in "1234"] == [200] * 4  # what was held is free again
+
+
 def test_two_hundred_at_once_are_all_answered() -> None:
     with (
         serving(max_requests=16) as server,

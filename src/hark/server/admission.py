@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hark.server.service import Service
 
 _MB = 2**20
+_JSON_AT_ONCE = 16  # as many bodies of JSON as large as may be, together: unlike files, they lie in memory
 _FIELDS_MB = 1.0  # what a form may hold beside its file
 _LINGER_SECONDS = 5.0
 _UNREAD_SECONDS = 10.0  # after the deadline, for what was written to be read
@@ -112,6 +113,7 @@ class Limits:
 
     def __init__(self, app: ASGIApp, config: Config) -> None:
         self.app, self.config = app, config
+        self.held = _Held(int(config.max_json_mb * _JSON_AT_ONCE * _MB))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -127,33 +129,52 @@ class Limits:
             await errors.response(HTTPConnection(scope), error)(scope, receive, send)
             return
         until = scope["state"]["begun"] + self.config.deadline_seconds
-        passing = _Passing(receive, send, limit, until)
+        passing = _Passing(receive, send, limit, until, self.held)
         try:
             await self.app(scope, passing.receive, passing.send)
         except Exception as error:
             if not isinstance(error, _LEFT) and not isinstance(error.__cause__, _LEFT):
                 raise
             # Nobody is there to be answered, and nothing went wrong.
+        finally:
+            self.held.bytes -= passing.held
 
     def _limit(self, content_type: str) -> _Limit:
         if "json" in content_type.partition(";")[0]:
-            return _Limit(self.config.max_json_mb, "JSON", "Upload the recording as a file instead.")
+            return _Limit(self.config.max_json_mb, "JSON", "Upload the recording as a file instead.", in_memory=True)
         form = content_type.startswith("multipart/")
         return _Limit(self.config.max_upload_mb, "file", "Send less at once.", _FIELDS_MB if form else 0.0)
 
 
 class _Limit:
-    def __init__(self, mb: float, what: str, hint: str, beside: float = 0.0) -> None:
-        self.bytes = int((mb + beside) * _MB)
+    def __init__(self, mb: float, what: str, hint: str, beside: float = 0.0, *, in_memory: bool = False) -> None:
+        self.bytes, self.in_memory = int((mb + beside) * _MB), in_memory
         self.error = TooLargeError(f"The {what} is over the server's limit of {mb:g} MB.", hint=hint)
+
+
+class _Held:
+    """The bodies that lie in memory, of all requests together."""
+
+    def __init__(self, most: int) -> None:
+        self.bytes, self.most = 0, most
+
+    def take(self, more: int) -> None:
+        """Count some more.
+
+        Raises:
+            BusyError: it would be too much.
+        """
+        if self.bytes + more > self.most:
+            raise BusyError("The server holds as much JSON as it can.", hint="Come later, or upload files.")
+        self.bytes += more
 
 
 class _Passing:
     """The two directions of one request."""
 
-    def __init__(self, receive: Receive, send: Send, limit: _Limit, until: float) -> None:
-        self._receive, self._send, self.limit, self.until = receive, send, limit, until
-        self.taken, self.more = 0, True
+    def __init__(self, receive: Receive, send: Send, limit: _Limit, until: float, house: _Held) -> None:
+        self._receive, self._send, self.limit, self.until, self.house = receive, send, limit, until, house
+        self.taken, self.held, self.more = 0, 0, True
 
     async def receive(self) -> Message:
         if not self.more:  # only whether the client leaves is of interest now
@@ -163,7 +184,11 @@ class _Passing:
                 message = await self._receive()
         except TimeoutError:
             raise DeadlineError("The body took too long to arrive.", hint="Send less at once.") from None
-        self.taken += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        if self.limit.in_memory:
+            self.house.take(size)
+            self.held += size
+        self.taken += size
         self.more = bool(message.get("more_body"))
         if self.taken > self.limit.bytes:
             raise self.limit.error

@@ -49,7 +49,7 @@ class Config:
         trusted_proxies: addresses, and networks, whose `X-Forwarded-For` is believed.
         url_hosts: hosts whose URLs in requests are fetched (`*.example.org`: all names below it; `*`: any public host),
             each also as `host:port`; without a port 80 and 443.
-        max_upload_mb, max_json_mb: the largest file, and the largest JSON body.
+        max_upload_mb, max_json_mb: the largest file, and the largest JSON body; 16 such in all requests together.
         max_seconds, max_clips: the longest recording, and the most recordings in one request.
         max_requests: requests in the house at once; further ones are told to come again (429).
         max_sessions: live sessions at once; further ones are told to come again.
