@@ -2,100 +2,81 @@
 
 let key = sessionStorage.getItem("hark-key") || "";
 let asking = null;
-let ask = async () => null;
+let ask;
 
 export const withKey = (question) => { ask = question; };
 export const currentKey = () => key;
 
-export class ServerError extends Error {
-  constructor(message, status = 0) {
-    super(message);
-    this.status = status;
-  }
-}
-
-function worded(status, text) {
+function failure(status, text) {
+  let said = `The server answered with status ${status}.`;
   try {
     const { error } = JSON.parse(text);
-    const said = typeof error === "string" ? error : error.message;
-    if (said) return new ServerError(said, status);
-  } catch { /* it is no answer of hark: a proxy's page, perhaps */ }
-  return new ServerError(`The server answered with status ${status}.`, status);
+    said = error.message ?? error;
+  } catch { /* no answer of hark: a proxy's page, perhaps */ }
+  return Object.assign(new Error(said), { status });
 }
 
 // One dialog at a time, however many requests were refused.
-async function newKey(refused) {
-  if (refused !== key) return true;
-  asking ??= ask(Boolean(refused)).finally(() => { asking = null; });
+async function renewed(error, used) {
+  if (error.status !== 401) throw error;
+  if (used !== key) return;
+  asking ??= ask(Boolean(used)).finally(() => { asking = null; });
   const given = await asking;
-  if (!given) return false;
+  if (!given) throw error;
   key = given;
   sessionStorage.setItem("hark-key", key);
-  return true;
 }
 
 export async function get(path) {
   const used = key;
-  let answer;
+  const answer = await fetch(path, { headers: used ? { Authorization: `Bearer ${used}` } : {} })
+    .catch(() => { throw new Error("The server cannot be reached."); });
+  if (answer.ok) return answer.json();
+  await renewed(failure(answer.status, await answer.text()), used);
+  return get(path);
+}
+
+export async function post(path, body, way) {
+  const used = key;
   try {
-    answer = await fetch(path, { headers: used ? { Authorization: `Bearer ${used}` } : {}, cache: "no-store" });
-  } catch {
-    throw new ServerError("The server cannot be reached.");
+    return await sent(path, body, used, way);
+  } catch (error) {
+    await renewed(error, used);
+    return post(path, body, way);
   }
-  if (answer.status === 401 && await newKey(used)) return get(path);
-  if (!answer.ok) throw worded(answer.status, await answer.text());
-  return answer.json();
 }
 
 // fetch() does not tell how far an upload is; XMLHttpRequest does, and gives events as they come.
-export async function post(path, body, { signal, onupload, onevent }) {
-  const used = key;
-  try {
-    return await sent(path, body, { used, signal, onupload, onevent });
-  } catch (error) {
-    if (error.status !== 401 || !await newKey(used)) throw error;
-    return post(path, body, { signal, onupload, onevent });
-  }
-}
-
-function sent(path, body, { used, signal, onupload, onevent }) {
+function sent(path, body, used, { signal, onupload, onevent }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    let read = 0;
-    const events = () => {
+    let read = 0, done = false;
+    const take = () => {
       if (request.status !== 200) return;
-      for (;;) {
-        const end = request.responseText.indexOf("\n\n", read);
-        if (end < 0) return;
+      for (let end; (end = request.responseText.indexOf("\n\n", read)) >= 0; read = end + 2) {
         const line = request.responseText.slice(read, end);
-        read = end + 2;
-        if (line.startsWith("data: {")) onevent(JSON.parse(line.slice(6)));
+        if (line === "data: [DONE]") done = true;
+        if (!line.startsWith("data: {")) continue;
+        const event = JSON.parse(line.slice(6));
+        if (event.error) { reject(failure(500, JSON.stringify(event))); return; } // the status was sent before
+        onevent(event);
       }
     };
-    const fail = (error) => { request.onprogress = null; request.abort(); reject(error); };
-    const reading = () => { try { events(); } catch (error) { fail(error); } };
-    request.upload.onprogress = ({ loaded, total }) => onupload(total ? loaded / total : 0);
+    request.upload.onprogress = ({ loaded, total }) => onupload(loaded / total);
     request.upload.onload = () => onupload(1);
-    request.onprogress = reading;
+    request.onprogress = take;
     request.onload = () => {
-      if (request.status !== 200) { reject(worded(request.status, request.responseText)); return; }
-      reading();
-      // A stream that breaks off looks like one that ends, but for this line.
-      if (request.responseText.includes("data: [DONE]", read - 20 > 0 ? read - 20 : 0)) resolve();
-      else reject(new ServerError("The answer broke off."));
+      take();
+      if (request.status !== 200) reject(failure(request.status, request.responseText));
+      else if (done) resolve();
+      else reject(new Error("The answer broke off."));
     };
-    request.onerror = () => reject(new ServerError("The server cannot be reached, or the connection broke."));
-    request.onabort = () => reject(new DOMException("stopped", "AbortError"));
+    request.onerror = () => reject(new Error("The server cannot be reached, or the connection broke."));
+    request.onabort = () => reject(new DOMException("", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
     request.open("POST", path);
     if (used) request.setRequestHeader("Authorization", `Bearer ${used}`);
     if (typeof body === "string") request.setRequestHeader("Content-Type", "application/json");
     request.send(body);
   });
-}
-
-// A stream has its status before it fails: then an event tells.
-export function checked(event) {
-  if (event.error) throw new ServerError(event.error.message ?? event.error, 500);
-  return event;
 }

@@ -1,34 +1,35 @@
 // The page: what can be asked for, the composer, and what its buttons do.
 
 import { get, withKey } from "./api.js";
-import { chat, history, views } from "./asking.js";
+import { chat, history, placed, views } from "./asking.js";
 import { clipOf, player, silence } from "./clip.js";
-import { $, clock, h, icon, say } from "./dom.js";
+import { $, button, clock, h, icon, now, say } from "./dom.js";
+import { talk } from "./live.js";
 import { hasMicrophone, listen, wav } from "./microphone.js";
 import { clear, forget, keep, kept } from "./store.js";
-import { talk } from "./talking.js";
-import { add, bottom, change, empty, newId, onRetry, remove, reveal, turns } from "./thread.js";
+import { add, bottom, change, empty, newId, onRetry, remove, reveal, store, turns } from "./thread.js";
 import { TASKS } from "./views.js";
 
 const RATE = 16000; // of recordings: what models hear
-const state = { models: [], server: null, task: "ask", clips: [], stop: null, recorder: null, live: null };
-const model = () => state.models.find(({ id }) => id === $("model").value);
+let models = [], server = null, task = "ask", clips = [];
+let stop = null, recorder = null, live = null; // what goes on; at most one of them
+const model = () => models.find(({ id }) => id === $("model").value);
+const busy = () => Boolean(stop || recorder || live);
+const show = (id, shown) => { $(id).hidden = !shown; };
 
 // What is wrong, in words; `retry` is what its button does.
-function problem(text, retry) {
-  $("problem").replaceChildren(text, retry ? h("button", { type: "button", class: "quiet", onclick: () => { problem(""); retry(); } }, icon("again"), "Try again") : "");
-  $("problem").hidden = !text;
+function problem(text = "", retry) {
+  $("problem").replaceChildren(text, retry ? button("Try again", () => { problem(); retry(); }) : "");
+  show("problem", text);
 }
 
 async function load() {
   try {
-    const [{ data }, { server }] = await Promise.all([get("v1/models"), get("info")]);
-    state.server = server;
-    state.models = data.filter(({ hark }) => hark.can);
-    $("model").replaceChildren(...state.models.map(({ id }) => h("option", { value: id }, id)));
-    const chosen = localStorage.getItem("hark-model");
-    if (state.models.some(({ id }) => id === chosen)) $("model").value = chosen;
-    problem("");
+    const [{ data }, info] = await Promise.all([get("v1/models"), get("info")]);
+    server = info.server;
+    models = data.filter(({ hark }) => hark.can);
+    $("model").replaceChildren(...models.map(({ id }) => h("option", { selected: id === sessionStorage.getItem("hark-model") }, id)));
+    problem();
   } catch (error) {
     problem(error.message, load);
   }
@@ -38,291 +39,235 @@ async function load() {
 // Only what works is offered: by the model, by the server, by the browser.
 function offer() {
   const { can, tasks = [] } = model()?.hark ?? {};
-  const names = can ? [...(can.free_prompt ? ["ask"] : []), ...tasks] : [];
-  if (can?.tasks.includes("translate")) names.splice(names.indexOf("transcript") + 1, 0, "translation");
-  if (!names.includes(state.task)) state.task = names[0] ?? "ask";
-  $("picker").hidden = !state.models.length;
-  $("tasks").hidden = names.length < 2;
-  $("tasks").replaceChildren($("tasks").firstElementChild, ...Object.keys(TASKS).filter((name) => names.includes(name)).map((name) =>
-    h("label", {}, h("input", { type: "radio", name: "task", value: name, checked: name === state.task, onchange: () => { state.task = name; describe(); } }), h("span", {}, TASKS[name].label))));
-  $("web").hidden = !state.server?.urls;
-  const live = Boolean(hasMicrophone && state.server?.realtime && can && (can.free_prompt || can.tasks.includes("transcribe")));
-  for (const [way, able] of [["record", hasMicrophone], ["talk", live]]) {
-    $(way).hidden = !able;
-    document.querySelector(`[data-way=${way}]`).hidden = !able;
+  const able = { ask: can?.free_prompt, translation: can?.tasks.includes("translate") };
+  const names = Object.keys(TASKS).filter((name) => able[name] ?? tasks.includes(name));
+  if (!names.includes(task)) [task = "ask"] = names;
+  $("tasks").replaceChildren($("tasks").firstElementChild, ...names.map((name) => h("label", {},
+    h("input", { type: "radio", name: "task", value: name, checked: name === task, onchange: () => { task = name; describe(); } }), h("span", {}, TASKS[name].label))));
+  show("picker", models.length);
+  show("web", server?.urls);
+  const talks = hasMicrophone && server?.realtime && (can?.free_prompt || can?.tasks.includes("transcribe"));
+  for (const [way, works] of [["record", hasMicrophone], ["talk", talks]]) {
+    for (const one of document.querySelectorAll(`#${way}, [data-way=${way}]`)) one.hidden = !works;
   }
-  $("send").disabled = !names.length;
   describe();
 }
 
 function describe() {
-  const { about, wish } = TASKS[state.task];
-  const words = state.task === "ask" || wish;
-  $("prompt").hidden = !words;
-  $("prompt").placeholder = wish ? "A wish for its chords, such as jazz reharmonization (or nothing)" : turns.length || state.clips.length ? "What do you want to know?" : "Add a recording, and ask about it";
+  const { about, wish } = TASKS[task];
+  const started = turns.length + clips.length > 0;
+  $("prompt").placeholder = wish ? "A wish, such as jazz reharmonization" : started ? "What do you want to know?" : "Add a recording, and ask about it";
+  show("prompt", !about);
   $("about").textContent = about;
-  $("about").hidden = !about || Boolean(wish);
-  $("new").hidden = !turns.length && !state.clips.length;
-  const [name, label] = state.stop ? ["stop", "Stop"] : ["send", "Send"];
-  $("send").replaceChildren(icon(name), h("span", {}, label));
+  show("about", about);
+  show("new", started);
+  show("composer", !live);
+  show("live", live);
+  show("recording", recorder);
+  $("send").textContent = stop ? "Stop" : "Send";
+  for (const name of ["record", "talk", "send"]) $(name).disabled = recorder || !models.length;
 }
 
-// --- recordings that wait to be sent
-
 function tray() {
-  $("tray").replaceChildren(...state.clips.map((clip) => h("li", {}, player(clip, () => {
-    state.clips.splice(state.clips.indexOf(clip), 1);
-    say(`${clip.name} removed.`);
+  $("tray").replaceChildren(...clips.map((clip) => h("li", {}, player(clip, () => {
+    clips.splice(clips.indexOf(clip), 1);
     tray();
     $("prompt").focus();
   }).element)));
-  if (state.clips.length) keep({ id: 0, clips: state.clips });
+  if (clips.length) keep({ id: 0, clips });
   else forget(0);
   describe();
 }
 
 function attach(clip) {
-  const { max_clips: most = 16, max_upload_mb: mb = Infinity } = state.server ?? {};
-  if (clip.size > mb * 2 ** 20) return problem(`${clip.name} is larger than the server takes (${mb} MB).`);
-  if (state.clips.length >= most) return problem(`The server takes ${most} recordings at once.`);
-  if (clip.blob && !clip.size) return problem(`${clip.name} is empty.`);
-  problem("");
-  state.clips.push(clip);
-  say(`${clip.name} added.`);
-  return tray();
+  const { max_clips: most, max_upload_mb: mb } = server ?? {};
+  if (clip.size > mb * 2 ** 20) problem(`${clip.name} is over the ${mb} MB that the server takes.`);
+  else if (clips.length >= most) problem(`The server takes ${most} recordings at once.`);
+  else if (!clip.url && !clip.size) problem(`${clip.name} is empty.`);
+  else {
+    problem();
+    clips.push(clip);
+    say(`${clip.name} added.`);
+    tray();
+  }
+  $("prompt").focus();
 }
 
-async function attachFiles(files) {
+async function open(files) {
   for (const file of files) attach(await clipOf(file, file.name));
-  $("prompt").focus();
 }
 
 function link() {
-  const given = $("link").value.trim();
-  let address;
-  try { address = new URL(given); } catch { /* told below */ }
-  if (!address || !/^https?:$/.test(address.protocol)) { problem("That is no address: it begins with https://."); return; }
-  attach({ name: decodeURI(address.pathname.split("/").pop()) || address.host, url: address.href, seconds: 0, size: 0, peaks: null });
+  const url = $("link").value.trim();
+  if (!/^https?:\/\/\S+$/.test(url)) { problem("An address begins with https://."); return; }
   $("link").value = "";
   linking(false);
+  attach({ name: url.split("/").pop() || url, url, seconds: 0, size: 0 });
 }
 
 function linking(shown) {
-  $("linking").hidden = !shown;
-  $("web").setAttribute("aria-expanded", String(shown));
-  (shown ? $("link") : $("prompt")).focus();
+  show("linking", shown);
+  $(shown ? "link" : "prompt").focus();
 }
-
-// --- the microphone
 
 async function record() {
-  if (state.recorder || state.live) return;
-  const recorder = state.recorder = { pieces: [], samples: 0 };
-  problem("");
+  if (busy()) return;
+  problem();
   silence();
-  try {
-    recorder.stop = await listen(RATE, false, (pcm, peak) => {
-      recorder.pieces.push(pcm);
-      recorder.samples += pcm.length;
-      $("clock").textContent = clock(recorder.samples / RATE);
-      $("recording").style.setProperty("--level", peak.toFixed(3));
-      if (recorder.samples * 2 > (state.server?.max_upload_mb ?? 256) * 2 ** 20 - 100) finish(true);
-    });
-  } catch (error) {
-    state.recorder = null;
-    problem(error.message);
-    return;
-  }
+  const pieces = [];
   $("clock").textContent = "0:00";
-  recording(true);
-  say("Recording.");
-  $("finish").focus();
-}
-
-function recording(on) {
-  $("recording").hidden = !on;
-  for (const name of ["record", "talk", "send"]) $(name).disabled = on;
+  recorder = { pieces };
+  try {
+    recorder.quiet = await listen(RATE, false, (piece, peak) => {
+      const samples = pieces.push(piece) * piece.length;
+      $("clock").textContent = clock(samples / RATE);
+      $("recording").style.setProperty("--level", peak.toFixed(3));
+      if (samples * 2 > (server.max_upload_mb - 1) * 2 ** 20) finish(true);
+    });
+    say("Recording.");
+  } catch (error) {
+    recorder = null;
+    problem(error.message);
+  }
+  describe();
+  if (recorder) $("finish").focus();
 }
 
 async function finish(wanted) {
-  const { stop, pieces } = state.recorder;
-  state.recorder = null;
-  recording(false);
-  offer();
-  await stop();
-  const time = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  if (wanted && pieces.length) attach(await clipOf(wav(pieces, RATE), `Recording ${time}`));
-  else say("Discarded.");
+  if (!recorder?.quiet) return;
+  const { quiet, pieces } = recorder;
+  recorder = null;
+  describe();
+  await quiet();
+  if (wanted && pieces.length) attach(await clipOf(wav(pieces, RATE), `Recording ${now()}`));
   $("prompt").focus();
 }
 
-// --- questions
-
 function send() {
-  if (state.stop) { state.stop.abort(); return; }
-  if (state.recorder || state.live || !model()) return;
+  if (busy() || !model()) { stop?.abort(); return; }
   const text = $("prompt").hidden ? "" : $("prompt").value.trim();
-  const known = turns.some(({ clips }) => clips?.length);
-  if (!state.clips.length && !known) { problem("Add a recording first: record, open or drop one."); return; }
-  if (state.task === "ask" && !text) { problem("Type a question, or choose what to do with the recording."); $("prompt").focus(); return; }
-  problem("");
-  const asked = add({ id: newId(), role: "user", text, task: state.task, clips: state.clips });
-  change(asked);
-  state.clips = [];
+  const missing = !clips.length && !turns.some((turn) => turn.clips?.length) ? "Add a recording first." : task === "ask" && !text ? "Type a question." : "";
+  problem(missing);
+  if (missing) return;
+  const asked = add({ id: newId(), role: "user", text, task, clips });
+  store(asked);
+  clips = [];
   $("prompt").value = "";
   grow();
   tray();
   answer(asked);
 }
 
-function recent(asked) {
-  const turn = turns.slice(0, turns.indexOf(asked) + 1).findLast(({ clips }) => clips?.length);
-  return turn.clips.map((clip, number) => ({ clip, place: `${turn.id}/${number}` }));
-}
-
 async function answer(asked) {
-  const turn = add({ id: newId(), role: "model", model: model().id, state: "busy", about: asked.id });
-  const { signal } = state.stop = new AbortController();
-  const way = { can: model().hark.can, server: state.server, signal };
+  const { id, hark: { can } } = model();
+  const turn = add({ id: newId(), role: "model", model: id, state: "busy", about: asked.id });
+  stop = new AbortController();
   describe();
-  say("Asked. The answer comes.");
+  say("Asked.");
   try {
-    if (asked.task === "ask") await chat(turn, asked, way);
-    else await views(turn, asked, recent(asked), way);
+    const { signal } = stop;
+    const about = turns.findLast((one) => one.id <= asked.id && one.clips?.length);
+    if (asked.task === "ask") await chat(turn, asked, { can, server, signal });
+    else await views(turn, asked, placed(about), signal);
     turn.state = "done";
-    if (!turn.text && !turn.views?.length) turn.notices = [...(turn.notices ?? []), { text: "The model said nothing." }];
+    if (!turn.text && !turn.views) turn.notices = [{ text: "The model said nothing." }];
     say(turn.text || "The answer is there.");
   } catch (error) {
-    const stopped = error.name === "AbortError";
-    Object.assign(turn, stopped ? { state: "stopped" } : { state: "failed", error: error.message });
-    if (stopped) say("Stopped.");
+    Object.assign(turn, error.name === "AbortError" ? { state: "stopped" } : { state: "failed", error: error.message });
   }
-  state.stop = null;
-  change(turn);
+  stop = null;
+  if (turns.includes(turn)) change(turn);
   reveal(asked);
   describe();
 }
 
 onRetry((turn) => {
-  const asked = turns.find(({ id }) => id === turn.about);
-  if (state.stop || state.live || !asked) return;
+  if (busy()) return;
   remove(turn);
   forget(turn.id);
-  answer(asked);
+  answer(turns.find(({ id }) => id === turn.about));
   $("prompt").focus();
 });
 
 async function begin() {
-  state.stop?.abort();
-  state.live?.end();
+  stop?.abort();
+  live?.abort();
   silence();
-  await clear();
   empty();
-  state.clips = [];
+  await clear();
+  clips = [];
   tray();
-  problem("");
-  say("A new conversation.");
+  problem();
   $("prompt").focus();
 }
 
-// --- live
-
-async function live() {
-  if (state.live || state.stop || state.recorder) return;
-  const { id, hark: { can } } = model();
-  problem("");
+function converse() {
+  if (busy()) return;
+  problem();
   silence();
-  const earlier = can.several_turns && turns.length ? history(turns.at(-1), can, state.server) : [];
-  state.live = talk({ model: id, writes: can.tasks.includes("transcribe"), earlier, ended: (why) => {
-    state.live = null;
-    $("live").hidden = true;
-    $("composer").hidden = false;
-    if (why) problem(why, live);
-    offer();
+  const { id, hark: { can } } = model();
+  const earlier = can.several_turns && turns.length ? history(turns.at(-1), can, server) : [];
+  live = talk({ model: id, writes: can.tasks.includes("transcribe"), earlier, ended: (why) => {
+    live = null;
+    if (why) problem(why, converse);
+    describe();
     $("talk").focus();
   } });
-  $("composer").hidden = true;
-  $("live").hidden = false;
   describe();
   $("end").focus();
 }
 
-// --- what people do
-
 function grow() {
   $("prompt").style.height = "auto";
-  $("prompt").style.height = `${Math.min($("prompt").scrollHeight, 200)}px`;
+  $("prompt").style.height = `${$("prompt").scrollHeight}px`;
 }
 
-function keyDialog(wrong) {
-  const dialog = $("keyed");
-  $("keysaid").textContent = wrong ? "That key is not right, or not any more." : "It is kept until you close this tab.";
+function askKey(wrong) {
+  $("keysaid").textContent = wrong ? "That key is not right." : "It is kept until you close this tab.";
   $("keysaid").className = wrong ? "error" : "soft";
   $("key").value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.onclose = () => resolve(dialog.returnValue === "given" ? $("key").value.trim() : null);
-  });
+  $("keyed").returnValue = "";
+  $("keyed").showModal();
+  return new Promise((resolve) => { $("keyed").onclose = () => resolve($("keyed").returnValue && $("key").value.trim()); });
 }
 
-function wire() {
-  const press = (id, work) => $(id).addEventListener("click", work);
-  $("composer").addEventListener("submit", (event) => { event.preventDefault(); send(); });
-  $("prompt").addEventListener("input", grow);
-  $("prompt").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+const PRESSED = {
+  attach: () => $("files").click(), record, finish: () => finish(true), discard: () => finish(false), linked: link, new: begin,
+  web: () => linking($("linking").hidden), talk: converse, end: () => live.abort(), hush: () => live.hush(), keyless: () => $("keyed").close(),
+};
+for (const [id, work] of Object.entries(PRESSED)) $(id).onclick = work;
+for (const one of document.querySelectorAll("[data-icon]")) one.prepend(icon(one.dataset.icon));
+for (const way of document.querySelectorAll("[data-way]")) way.onclick = () => $(way.dataset.way).click();
+$("composer").onsubmit = (event) => { event.preventDefault(); send(); };
+$("keyed").firstElementChild.onsubmit = (event) => { event.preventDefault(); $("keyed").close("given"); };
+$("prompt").oninput = grow;
+$("files").onchange = () => { open([...$("files").files]); $("files").value = ""; };
+$("model").onchange = () => { sessionStorage.setItem("hark-model", $("model").value); offer(); };
+
+document.addEventListener("keydown", (event) => {
+  const { key, target, shiftKey, isComposing } = event;
+  if (key === "Escape" && !$("keyed").open) { (live ?? stop)?.abort(); }
+  if (key !== "Enter" || shiftKey || isComposing || (target !== $("prompt") && target !== $("link"))) return;
+  event.preventDefault();
+  if (target === $("link")) link();
+  else if (!busy()) send();
+});
+
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
-    if (!state.stop) send();
+    show("drop", kind !== "drop" && (kind !== "dragleave" || event.relatedTarget));
+    if (kind === "drop" && !live) open([...event.dataTransfer.files]);
   });
-  $("link").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); link(); } });
-  $("files").addEventListener("change", () => { attachFiles([...$("files").files]); $("files").value = ""; });
-  $("model").addEventListener("change", () => { localStorage.setItem("hark-model", $("model").value); offer(); });
-  press("attach", () => $("files").click());
-  press("record", record);
-  press("finish", () => finish(true));
-  press("discard", () => finish(false));
-  press("web", () => linking($("linking").hidden));
-  press("linked", link);
-  press("talk", live);
-  press("end", () => state.live.end());
-  press("hush", () => state.live.hush());
-  press("new", begin);
-  press("keyless", () => $("keyed").close());
-  $("keyed").querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); $("keyed").close("given"); });
-  for (const way of document.querySelectorAll("[data-way]")) way.addEventListener("click", () => $(way.dataset.way).click());
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || $("keyed").open) return;
-    if (state.live) state.live.end();
-    else if (!$("linking").hidden) linking(false);
-    else state.stop?.abort();
-  });
-  dropping();
 }
+document.addEventListener("paste", (event) => open([...event.clipboardData.files]));
 
-function dropping() {
-  const has = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  const show = (event, shown) => { if (has(event)) { event.preventDefault(); $("drop").hidden = !shown; } };
-  document.addEventListener("dragenter", (event) => show(event, true));
-  document.addEventListener("dragover", (event) => show(event, true));
-  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) show(event, false); });
-  document.addEventListener("drop", (event) => {
-    show(event, false);
-    if (has(event) && !state.live) attachFiles([...event.dataTransfer.files]);
-  });
-  document.addEventListener("paste", (event) => { if (event.clipboardData?.files.length) attachFiles([...event.clipboardData.files]); });
+withKey(askKey);
+for (const turn of await kept()) {
+  if (turn.id) add(turn);
+  else ({ clips } = turn);
 }
-
-async function restore() {
-  for (const turn of await kept()) {
-    if (turn.id === 0) state.clips = turn.clips;
-    else add(turn);
-  }
-  tray();
-  bottom();
-}
-
-withKey(keyDialog);
-wire();
-await restore();
-await load();
+tray();
+bottom();
+load();

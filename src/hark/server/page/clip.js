@@ -1,28 +1,33 @@
 // A recording in the page: its waveform, and a player that keyboards and screen readers reach, too.
 
-import { clock, h, icon, svg } from "./dom.js";
+import { clock, h, icon, soft, svg } from "./dom.js";
 
 const BARS = 96;
 const DECODED = 64 * 2 ** 20; // larger files would fill the memory of a phone: they are shown without a waveform
 let playing = null;
 
+// The first channel.
+export async function decoded(blob, rate) {
+  const sound = await new OfflineAudioContext(1, 1, rate).decodeAudioData(await blob.arrayBuffer());
+  return sound.getChannelData(0);
+}
+
 export async function clipOf(blob, name) {
   const found = { name, blob, size: blob.size, seconds: 0, peaks: null };
   if (blob.size > DECODED) return found;
   try {
-    const sound = await new OfflineAudioContext(1, 1, 16000).decodeAudioData(await blob.arrayBuffer());
-    found.seconds = sound.duration;
-    found.peaks = peaks(sound.getChannelData(0));
-  } catch { /* the browser does not know the format; the server may */ }
-  return found;
+    const samples = await decoded(blob, 16000);
+    return { ...found, seconds: samples.length / 16000, peaks: peaks(samples) };
+  } catch {
+    return found; // the browser does not know the format; the server may
+  }
 }
 
 function peaks(samples) {
-  const size = samples.length / BARS;
-  const found = Array.from({ length: BARS }, (_, bar) => {
-    let most = 0;
-    for (let at = Math.floor(bar * size); at < (bar + 1) * size; at += 1) most = Math.max(most, Math.abs(samples[at]));
-    return most;
+  const found = new Array(BARS).fill(0.001);
+  samples.forEach((value, at) => {
+    const bar = Math.floor(at * BARS / samples.length);
+    if (Math.abs(value) > found[bar]) found[bar] = Math.abs(value);
   });
   const loudest = Math.max(...found, 0.02);
   return found.map((value) => Math.round(100 * value / loudest));
@@ -30,129 +35,96 @@ function peaks(samples) {
 
 // What plays a recording, and tells those who follow it where it is.
 class Sound {
-  constructor(clip) {
-    this.clip = clip;
-    this.followers = [];
-    this.until = Infinity;
+  followers = [];
+
+  constructor({ blob, peaks, seconds }) {
+    this.seconds = seconds;
+    if (blob && peaks) this.blob = blob;
   }
 
   get audio() {
-    if (this.made || !this.clip.blob) return this.made;
-    const audio = this.made = new Audio(URL.createObjectURL(this.clip.blob));
-    const tell = () => {
-      if (audio.currentTime >= this.until) audio.pause();
-      this.tell();
-    };
-    for (const name of ["timeupdate", "play", "pause", "ended", "loadedmetadata"]) audio.addEventListener(name, tell);
-    return audio;
+    if (!this.made) {
+      this.made = new Audio(URL.createObjectURL(this.blob));
+      for (const name of ["timeupdate", "play", "pause"]) this.made.addEventListener(name, () => this.tell());
+    }
+    return this.made;
   }
-
-  get seconds() {
-    const own = this.made?.duration;
-    return Number.isFinite(own) && own > 0 ? own : this.clip.seconds;
-  }
-
-  follow(follower) { this.followers.push(follower); }
 
   tell() { this.followers.forEach((follower) => follower(this.audio.currentTime, !this.audio.paused)); }
 
-  play(from, until = Infinity) {
-    if (!this.audio) return;
-    if (playing && playing !== this) playing.pause();
+  play(from = this.audio.currentTime) {
+    if (playing !== this) silence();
     playing = this;
-    this.until = until;
-    if (from !== undefined) this.audio.currentTime = from;
+    this.seek(from);
     this.audio.play().catch(() => {});
-    const watch = () => { if (!this.audio.paused) { this.tell(); requestAnimationFrame(watch); } };
+    const watch = () => { this.tell(); if (!this.audio.paused) requestAnimationFrame(watch); };
     requestAnimationFrame(watch);
   }
 
-  pause() { this.made?.pause(); }
+  toggle() { if (this.audio.paused) this.play(); else this.audio.pause(); }
 
   seek(to) {
-    if (!this.audio) return;
-    this.until = Infinity;
     this.audio.currentTime = Math.max(0, Math.min(this.seconds, to));
     this.tell();
   }
 }
 
-export const silence = () => playing?.pause();
+export const silence = () => playing?.audio.pause();
 
 export function player(clip, onremove) {
+  const { name, seconds, size, url } = clip;
   const sound = new Sound(clip);
-  const playable = clip.blob && clip.peaks;
-  const button = h("button", { type: "button", class: "play", "aria-label": `Play ${clip.name}`, disabled: !playable,
-    onclick: () => (sound.made && !sound.made.paused ? sound.pause() : sound.play()) }, icon("play"));
-  const [wave, shown] = waveform(clip, sound);
-  const time = h("span", { class: "time" }, clip.seconds ? clock(clip.seconds) : "");
-  sound.follow((at, plays) => {
-    button.replaceChildren(icon(plays ? "pause" : "play"));
-    button.setAttribute("aria-label", `${plays ? "Pause" : "Play"} ${clip.name}`);
-    time.textContent = at > 0 ? `${clock(at)} / ${clock(sound.seconds)}` : clock(sound.seconds);
-    shown(at);
+  const play = h("button", { class: "play", "aria-label": `Play ${name}`, disabled: !sound.blob, onclick: () => sound.toggle() }, icon("play"));
+  const time = h("span", {}, seconds ? clock(seconds) : "");
+  sound.followers.push((at, plays) => {
+    play.replaceChildren(icon(plays ? "pause" : "play"));
+    play.setAttribute("aria-label", `${plays ? "Pause" : "Play"} ${name}`);
+    time.textContent = `${clock(at)} / ${clock(seconds)}`;
   });
-  const element = h("div", { class: "clip", role: "group", "aria-label": clip.name }, button,
-    h("div", { class: "about" }, h("div", { class: "name" }, h("span", {}, clip.name), time), playable ? wave : note(clip)),
-    onremove && h("button", { type: "button", class: "icon small", "aria-label": `Remove ${clip.name}`, onclick: onremove }, icon("close")));
+  const element = h("div", { class: "clip", role: "group", "aria-label": name }, play,
+    h("div", { class: "about" }, h("div", { class: "name" }, h("span", {}, name), time),
+      sound.blob ? waveform(clip, sound) : soft(url ? "fetched by the server" : `${(size / 2 ** 20).toFixed(1)} MB, not shown here`)),
+    onremove && h("button", { class: "icon", "aria-label": `Remove ${name}`, onclick: onremove }, icon("close")));
   return { element, sound };
 }
 
-function note(clip) {
-  if (clip.url) return h("p", { class: "soft" }, "fetched by the server");
-  return h("p", { class: "soft" }, `${(clip.size / 2 ** 20).toFixed(1)} MB, not shown as a waveform`);
-}
-
-function waveform(clip, sound) {
-  const bars = (clip.peaks ?? []).map((peak, n) => `M${n + 0.5} ${50 - Math.max(3, peak) * 0.46}V${50 + Math.max(3, peak) * 0.46}`);
-  const drawn = (kind) => svg("svg", { viewBox: `0 0 ${BARS} 100`, preserveAspectRatio: "none", class: kind, "aria-hidden": "true" },
-    svg("path", { d: bars.join(""), "vector-effect": "non-scaling-stroke" }));
+function waveform({ name, peaks: every, seconds }, sound) {
+  const d = every.map((peak, n) => `M${n + 0.5} ${50 - Math.max(3, peak) * 0.46}v${Math.max(3, peak) * 0.92}`).join("");
+  const drawn = (kind) => svg("svg", { viewBox: `0 0 ${BARS} 100`, preserveAspectRatio: "none", class: kind, "aria-hidden": "true" }, svg("path", { d, "vector-effect": "non-scaling-stroke" }));
   const done = drawn("done");
-  const wave = h("div", { class: "wave", role: "slider", tabindex: "0", "aria-label": `Position in ${clip.name}`,
-    "aria-valuemin": "0", "aria-valuemax": String(Math.round(clip.seconds)) }, drawn("all"), done);
-  const shown = (at) => {
-    done.style.clipPath = `inset(0 ${100 - 100 * at / (sound.seconds || 1)}% 0 0)`;
-    wave.setAttribute("aria-valuenow", String(Math.round(at)));
-    wave.setAttribute("aria-valuetext", `${clock(at)} of ${clock(sound.seconds)}`);
+  const seek = ({ clientX }) => {
+    const { left, width } = wave.getBoundingClientRect();
+    sound.seek(seconds * (clientX - left) / width);
   };
-  shown(0);
-  const seek = (event) => {
-    const box = wave.getBoundingClientRect();
-    sound.seek(sound.seconds * (event.clientX - box.left) / box.width);
+  const wave = h("div", { class: "wave", role: "slider", tabindex: "0", "aria-label": `Position in ${name}`, "aria-valuemax": Math.round(seconds),
+    onpointerdown: (event) => { wave.setPointerCapture(event.pointerId); seek(event); },
+    onpointermove: (event) => { if (event.buttons) seek(event); },
+    onkeydown: (event) => {
+      const at = sound.audio.currentTime;
+      const to = { ArrowLeft: at - 2, ArrowDown: at - 2, ArrowRight: at + 2, ArrowUp: at + 2, Home: 0, End: seconds }[event.key];
+      if (to === undefined && event.key !== " ") return;
+      event.preventDefault();
+      if (to === undefined) sound.toggle();
+      else sound.seek(to);
+    } }, drawn("all"), done);
+  const show = (at) => {
+    done.style.clipPath = `inset(0 ${100 - 100 * at / (seconds || 1)}% 0 0)`;
+    wave.setAttribute("aria-valuenow", Math.round(at));
+    wave.setAttribute("aria-valuetext", `${clock(at)} of ${clock(seconds)}`);
   };
-  wave.addEventListener("pointerdown", (event) => { wave.setPointerCapture(event.pointerId); seek(event); });
-  wave.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
-  wave.addEventListener("keydown", (event) => {
-    const at = sound.audio.currentTime;
-    const to = { ArrowLeft: at - 2, ArrowDown: at - 2, ArrowRight: at + 2, ArrowUp: at + 2, PageDown: at - 15,
-      PageUp: at + 15, Home: 0, End: sound.seconds }[event.key];
-    if (event.key === " ") { if (sound.audio.paused) sound.play(); else sound.pause(); }
-    if (to !== undefined) sound.seek(to);
-    if (to !== undefined || event.key === " ") event.preventDefault();
-  });
-  return [wave, shown];
+  show(0);
+  sound.followers.push(show);
+  return wave;
 }
 
 // Stretches with times, each of which is heard when it is pressed, and marked while it is heard.
 export function lines(segments, sound) {
-  const able = Boolean(sound?.clip.blob && sound.clip.peaks);
-  const list = h("ol", { class: "lines" });
-  const rows = [];
-  for (const segment of segments) rows.push(add(segment));
-  sound?.follow((at, plays) => rows.forEach(([row, { start, end }]) => {
-    row.classList.toggle("now", plays && start <= at + 0.01 && at < end);
+  return h("ol", { class: "lines" }, segments.map(({ start, end, speaker, text, unsure }) => {
+    const timed = start !== undefined && start !== null;
+    const inner = [timed && h("time", {}, clock(start)), h("span", {}, speaker && h("b", {}, `${speaker} `), text, unsure && h("i", {}, " unsure"))];
+    if (!timed || !sound?.blob) return h("li", { class: "line" }, inner);
+    const row = h("button", { class: "line", onclick: () => sound.play(start) }, inner);
+    sound.followers.push((at, plays) => row.classList.toggle("now", plays && start <= at + 0.01 && at < end));
+    return h("li", {}, row);
   }));
-
-  function add(segment) {
-    const timed = segment.start !== undefined && segment.start !== null;
-    const inner = [timed && h("time", {}, clock(segment.start)),
-      h("span", {}, segment.speaker && h("b", {}, `${segment.speaker} `), segment.text, segment.unsure && h("i", {}, " unsure"))];
-    const row = able && timed
-      ? h("button", { type: "button", class: "line", onclick: () => sound.play(segment.start) }, inner)
-      : h("span", { class: "line" }, inner);
-    list.append(h("li", {}, row));
-    return [row, segment];
-  }
-
-  return { element: list, add: (segment) => rows.push(add(segment)) };
 }

@@ -1,119 +1,133 @@
-// A live dialogue over OpenAI's Realtime protocol: PCM at 24 kHz up, events down; a clip is cut for each turn.
+// A live dialogue over OpenAI's Realtime protocol: PCM at 24 kHz up, events down; each makes or changes a turn.
 
-import { currentKey, ServerError } from "./api.js";
+import { currentKey } from "./api.js";
+import { clipOf, decoded } from "./clip.js";
+import { $, now, say } from "./dom.js";
 import { listen, wav } from "./microphone.js";
+import { add, bottom, change, more, newId, remove } from "./thread.js";
 
 const RATE = 24000;
 const KEPT = 330 * RATE; // samples; the server cuts turns at 300 s
 
-const base64 = (bytes) => btoa(Array.from({ length: Math.ceil(bytes.length / 8192) }, (_, n) =>
-  String.fromCharCode(...bytes.subarray(n * 8192, (n + 1) * 8192))).join(""));
+function base64(samples) {
+  const bytes = new Uint8Array(samples.buffer);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return btoa(text);
+}
 
-export class Live {
-  // `on` has functions: ready, level, began, partial, ended, text, answer, delta, done, failed, closed.
-  constructor(model, { writes, earlier, on }) {
-    Object.assign(this, { model, writes, earlier, on });
-    this.pieces = []; // of the last minutes, of which turns are cut
-    this.first = this.heard = 0; // samples: where `pieces` begins, and what was heard in all
-    this.starts = new Map();
+// A recording of before, as the server takes it; null where a turn could not hold it.
+async function pcm({ blob, peaks, seconds }) {
+  if (!blob || !peaks || seconds > 300) return null;
+  return base64(Int16Array.from(await decoded(blob, RATE), (value) => 32767 * Math.max(-1, Math.min(1, value))));
+}
+
+// `earlier` are messages that belong to the dialogue; `ended` is called once, with what went wrong.
+export function talk({ model, writes, earlier, ended }) {
+  const spoken = new Map(); // item -> the turn of the person
+  const starts = new Map(); // item -> where it begins, in ms
+  const answers = new Map(); // response -> the turn of the model
+  let pieces = [], first = 0, heard = 0; // of the last minutes: samples, where they begin, what was heard in all
+  let answering = 0, over = false, quiet, socket;
+
+  const send = (type, fields) => { if (socket.readyState === 1) socket.send(JSON.stringify({ type, ...fields })); };
+
+  function show(text) {
+    $("state").textContent = text;
+    $("live").dataset.state = text;
+    $("hush").disabled = !answering;
+  }
+  const rest = () => show(answering ? "Answering" : "Listening");
+
+  function take(piece, peak) {
+    $("live").style.setProperty("--level", peak.toFixed(3));
+    send("input_audio_buffer.append", { audio: base64(piece) });
+    pieces.push(piece);
+    heard += piece.length;
+    while (heard - first > KEPT) first += pieces.shift().length;
   }
 
-  async start() {
-    const address = new URL(`v1/realtime?model=${encodeURIComponent(this.model)}`, document.baseURI);
+  function cut(from, to) {
+    const place = (ms) => 2 * Math.max(0, Math.round(ms * RATE / 1000) - first); // in bytes
+    return wav([new Blob(pieces).slice(place(from), place(to))], RATE);
+  }
+
+  function update(turn, known) {
+    change(Object.assign(turn, known));
+    bottom();
+  }
+
+  const said = "conversation.item.input_audio_transcription";
+  const events = {
+    "input_audio_buffer.speech_started": ({ item_id: item, audio_start_ms: at }) => {
+      starts.set(item, at);
+      spoken.set(item, add({ id: newId(), role: "user", task: "ask", live: true, partial: true, text: "", clips: [] }));
+      show("Hearing you");
+    },
+    "input_audio_buffer.speech_stopped": async ({ item_id: item, audio_end_ms: at }) => {
+      show("Thinking");
+      const turn = spoken.get(item);
+      const clip = await clipOf(cut(starts.get(item), at), `Said at ${now()}`);
+      update(turn, { clips: [clip], partial: writes && turn.partial });
+    },
+    [`${said}.delta`]: ({ item_id: item, delta }) => { const turn = spoken.get(item); update(turn, { text: turn.text + delta }); },
+    [`${said}.completed`]: ({ item_id: item, transcript: text }) => update(spoken.get(item), { text, partial: false }),
+    [`${said}.failed`]: ({ item_id: item }) => update(spoken.get(item), { partial: false }),
+    "response.created": ({ response: { id } }) => {
+      answering += 1;
+      answers.set(id, add({ id: newId(), role: "model", model, state: "busy" }));
+      rest();
+    },
+    "response.output_text.delta": ({ response_id: id, delta }) => more(answers.get(id), delta),
+    "response.done": ({ response: { id, status, status_details: why } }) => {
+      const turn = answers.get(id);
+      answering -= 1;
+      if ($("state").textContent === "Hearing you") show("Hearing you");
+      else rest();
+      const state = { cancelled: "stopped", failed: "failed" }[status] ?? "done";
+      update(turn, { state, why: why?.reason === "turn_detected" ? "Interrupted." : "Stopped.", error: why?.error?.message ?? "The model failed." });
+      if (state === "done") say(turn.text);
+    },
+    error: ({ error }) => { $("hint").textContent = error.message; },
+  };
+
+  async function start() {
+    const address = new URL(`v1/realtime?model=${encodeURIComponent(model)}`, document.baseURI);
     address.protocol = address.protocol.replace("http", "ws");
     const key = currentKey();
-    this.socket = new WebSocket(address, key ? ["realtime", `openai-insecure-api-key.${key}`] : ["realtime"]);
-    this.socket.onmessage = ({ data }) => this.take(JSON.parse(data));
-    await new Promise((resolve, reject) => {
-      this.socket.onopen = resolve;
-      this.socket.onclose = ({ reason }) => reject(new ServerError(reason || "The server takes no live conversation."));
-    });
-    this.socket.onclose = ({ reason }) => this.end(reason || "The connection broke.");
-    const input = { transcription: this.writes ? {} : null };
-    this.send("session.update", { session: { type: "realtime", audio: { input } } });
-    await this.tellEarlier();
-    this.stop = await listen(RATE, true, (pcm, peak) => this.hear(pcm, peak));
-    if (this.ended) this.stop();
-    else this.on.ready();
-  }
-
-  send(type, fields = {}) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type, ...fields }));
-  }
-
-  // What was said before is part of the dialogue; recordings that a turn could not hold are left out.
-  async tellEarlier() {
-    for (const { role, clips, text } of this.earlier) {
-      const content = [];
-      for (const clip of clips) {
-        const audio = await this.pcm(clip);
-        if (audio) content.push({ type: "input_audio", audio });
-      }
-      if (text) content.push({ type: role === "user" ? "input_text" : "output_text", text });
-      if (content.length) this.send("conversation.item.create", { item: { type: "message", role, content } });
+    socket = new WebSocket(address, ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])]);
+    socket.onmessage = ({ data }) => { const event = JSON.parse(data); events[event.type]?.(event); };
+    socket.onclose = ({ reason }) => end(reason || "The server ended the conversation.");
+    await new Promise((resolve) => { socket.onopen = resolve; });
+    send("session.update", { session: { type: "realtime", audio: { input: { transcription: writes ? {} : null } } } });
+    for (const { role, clips, texts } of earlier) {
+      const sounds = (await Promise.all(clips.map(({ clip }) => pcm(clip)))).filter(Boolean);
+      const content = [...sounds.map((audio) => ({ type: "input_audio", audio })),
+        ...texts.map((text) => ({ type: role === "user" ? "input_text" : "output_text", text }))];
+      if (content.length) send("conversation.item.create", { item: { type: "message", role, content } });
     }
+    quiet = await listen(RATE, true, take);
+    if (over) quiet();
+    else rest();
   }
 
-  async pcm(clip) {
-    if (!clip.blob || !clip.peaks || clip.seconds > 300) return null;
-    const sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await clip.blob.arrayBuffer());
-    const every = Array.from({ length: sound.numberOfChannels }, (_, n) => sound.getChannelData(n));
-    const made = new Int16Array(sound.length);
-    for (let at = 0; at < made.length; at += 1) made[at] = 32767 * every.reduce((sum, one) => sum + one[at], 0) / every.length;
-    return base64(new Uint8Array(made.buffer));
-  }
-
-  hear(pcm, peak) {
-    this.on.level(peak);
-    this.send("input_audio_buffer.append", { audio: base64(new Uint8Array(pcm.buffer)) });
-    this.pieces.push(pcm);
-    this.heard += pcm.length;
-    while (this.heard - this.first > KEPT) this.first += this.pieces.shift().length;
-  }
-
-  cut(from, to) {
-    const every = new Int16Array(this.pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of this.pieces) { every.set(piece, at); at += piece.length; }
-    const place = (ms) => Math.max(0, Math.round(ms * RATE / 1000) - this.first);
-    return wav([every.slice(place(from), place(to))], RATE);
-  }
-
-  take(event) {
-    const { item_id: item } = event;
-    switch (event.type) {
-      case "input_audio_buffer.speech_started":
-        this.starts.set(item, event.audio_start_ms);
-        return this.on.began(item);
-      case "input_audio_buffer.speech_stopped":
-        return this.on.ended(item, this.cut(this.starts.get(item) ?? 0, event.audio_end_ms));
-      case "conversation.item.input_audio_transcription.delta":
-        return this.on.partial(item, event.delta);
-      case "conversation.item.input_audio_transcription.completed":
-        return this.on.text(item, event.transcript);
-      case "conversation.item.input_audio_transcription.failed":
-        return this.on.text(item, "");
-      case "response.created":
-        return this.on.answer(event.response.id);
-      case "response.output_text.delta":
-        return this.on.delta(event.response_id, event.delta);
-      case "response.done":
-        return this.on.done(event.response);
-      case "error":
-        return this.on.failed(event.error.message);
-      default:
-        return undefined;
+  function end(why = "") {
+    if (over) return;
+    over = true;
+    quiet?.();
+    if (socket) socket.onclose = socket.onmessage = null;
+    socket?.close();
+    for (const turn of answers.values()) if (turn.state === "busy") change(Object.assign(turn, { state: "stopped" }));
+    for (const turn of spoken.values()) {
+      turn.partial = false;
+      if (turn.text || turn.clips.length) change(turn);
+      else remove(turn);
     }
+    ended(why);
   }
 
-  hush() { this.send("response.cancel"); }
-
-  end(why = "") {
-    if (this.ended) return;
-    this.ended = true;
-    this.stop?.();
-    if (this.socket) this.socket.onclose = null;
-    this.socket?.close(1000);
-    this.on.closed(why);
-  }
+  $("hint").textContent = "Speak, and pause when you are done. Speak again to interrupt.";
+  show("Connecting");
+  start().catch((error) => end(error.message));
+  return { abort: () => end(), hush: () => send("response.cancel") };
 }

@@ -2,29 +2,20 @@
 
 export const hasMicrophone = Boolean(navigator.mediaDevices?.getUserMedia && window.AudioWorkletNode);
 
-const WHY = {
-  NotAllowedError: "The browser does not let this page use the microphone: allow it beside the address.",
-  NotFoundError: "There is no microphone.",
-  NotReadableError: "Another program uses the microphone.",
-};
-
 // `speech`: echo and noise are taken away, for a dialogue; a recording is left as it is.
 export async function listen(rate, speech, take) {
-  let stream;
+  const audio = { channelCount: 1, echoCancellation: speech, noiseSuppression: speech, autoGainControl: speech };
+  const stream = await navigator.mediaDevices.getUserMedia({ audio }).catch(({ name, message }) => {
+    throw new Error(name === "NotAllowedError" ? "Allow this page to use the microphone: beside the address." : `The microphone cannot be used: ${message}`);
+  });
+  let context = new AudioContext({ sampleRate: rate }), source;
   try {
-    const audio = { channelCount: 1, echoCancellation: speech, noiseSuppression: speech, autoGainControl: speech };
-    stream = await navigator.mediaDevices.getUserMedia({ audio });
-  } catch (error) {
-    throw new Error(WHY[error.name] ?? `The microphone cannot be used (${error.name}).`);
-  }
-  let context;
-  try {
-    context = new AudioContext({ sampleRate: rate });
-    context.createMediaStreamSource(stream);
+    source = context.createMediaStreamSource(stream);
   } catch { // Firefox connects no microphone of another rate
+    context.close();
     context = new AudioContext();
+    source = context.createMediaStreamSource(stream);
   }
-  const source = context.createMediaStreamSource(stream);
   await context.audioWorklet.addModule(new URL("pcm.js", import.meta.url));
   const node = new AudioWorkletNode(context, "pcm", { processorOptions: { rate } });
   node.port.onmessage = ({ data }) => take(data.pcm, data.peak);
@@ -37,21 +28,12 @@ export async function listen(rate, speech, take) {
   };
 }
 
+// Pieces are arrays, or blobs, of 16-bit samples.
 export function wav(pieces, rate) {
-  const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+  const body = new Blob(pieces);
   const head = new DataView(new ArrayBuffer(44));
-  const text = (at, value) => [...value].forEach((sign, n) => head.setUint8(at + n, sign.charCodeAt(0)));
-  text(0, "RIFF");
-  head.setUint32(4, 36 + bytes, true);
-  text(8, "WAVEfmt ");
-  head.setUint32(16, 16, true);
-  head.setUint16(20, 1, true);
-  head.setUint16(22, 1, true);
-  head.setUint32(24, rate, true);
-  head.setUint32(28, rate * 2, true);
-  head.setUint16(32, 2, true);
-  head.setUint16(34, 16, true);
-  text(36, "data");
-  head.setUint32(40, bytes, true);
-  return new Blob([head, ...pieces], { type: "audio/wav" });
+  [..."RIFF    WAVEfmt "].forEach((sign, at) => head.setUint8(at, sign.charCodeAt(0)));
+  [..."data"].forEach((sign, at) => head.setUint8(36 + at, sign.charCodeAt(0)));
+  [[4, 36 + body.size], [16, 16], [20, 0x10001], [24, rate], [28, rate * 2], [32, 0x100002], [40, body.size]].forEach(([at, value]) => head.setUint32(at, value, true));
+  return new Blob([head, body], { type: "audio/wav" });
 }

@@ -4,14 +4,8 @@ class Pcm extends AudioWorkletProcessor {
   constructor({ processorOptions: { rate } }) {
     super();
     this.step = sampleRate / rate;
-    this.size = Math.round(rate / 25);
-    this.filled = this.sum = 0;
-    this.begin();
-  }
-
-  begin() {
-    this.piece = new Int16Array(this.size);
-    this.count = this.peak = 0;
+    this.piece = new Int16Array(rate / 25);
+    this.filled = this.sum = this.count = this.peak = 0;
   }
 
   // A sample that is given is the mean of those that it spans.
@@ -22,7 +16,7 @@ class Pcm extends AudioWorkletProcessor {
         this.sum += value * taken;
         this.filled += taken;
         left -= taken;
-        if (this.filled >= this.step - 1e-9) this.give(this.sum / this.step);
+        if (this.filled >= this.step - 1e-9) this.give(Math.max(-1, Math.min(1, this.sum / this.step)));
       }
     }
     return true;
@@ -30,12 +24,11 @@ class Pcm extends AudioWorkletProcessor {
 
   give(value) {
     this.filled = this.sum = 0;
-    const held = Math.max(-1, Math.min(1, value));
-    this.peak = Math.max(this.peak, Math.abs(held));
-    this.piece[this.count++] = held * 32767;
-    if (this.count < this.size) return;
-    this.port.postMessage({ pcm: this.piece, peak: this.peak }, [this.piece.buffer]);
-    this.begin();
+    this.peak = Math.max(this.peak, Math.abs(value));
+    this.piece[this.count++] = value * 32767;
+    if (this.count < this.piece.length) return;
+    this.port.postMessage({ pcm: this.piece, peak: this.peak }); // a copy
+    this.count = this.peak = 0;
   }
 }
 

@@ -1,27 +1,22 @@
-// What was said stays in this browser: turns with their recordings, in IndexedDB; where there is none, until reload.
+// What was said stays in this browser: turns with their recordings, in IndexedDB; without it, until the next reload.
 
 let opened;
 
-function open() {
-  opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open("hark", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("turns", { keyPath: "id" });
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-  return opened;
-}
+const done = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
 
 async function change(mode, work) {
   try {
-    const store = (await open()).transaction("turns", mode).objectStore("turns");
-    const request = work(store);
-    return await new Promise((resolve, reject) => {
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error);
-    });
+    if (!opened) {
+      const request = indexedDB.open("hark", 1);
+      request.onupgradeneeded = () => request.result.createObjectStore("turns", { keyPath: "id" });
+      opened = done(request);
+    }
+    return await done(work((await opened).transaction("turns", mode).objectStore("turns")));
   } catch {
-    return undefined; // private windows, full disks: the conversation goes on without
+    return null; // private windows, full disks: the conversation goes on
   }
 }
 

@@ -1,18 +1,20 @@
 // The conversation as it is seen: a turn is plain data, its element is made of it, and made anew when it changes.
 
 import { lines, player } from "./clip.js";
-import { $, clock, h, icon, say } from "./dom.js";
+import { $, button, clock, h, soft } from "./dom.js";
 import { keep } from "./store.js";
 import { notices, TASKS, view } from "./views.js";
 
 export const turns = [];
 const elements = new Map();
-const players = new WeakMap();
+const players = new WeakMap(); // of clips: one may be playing while its turn is drawn anew
 const sounds = new Map(); // "turn/number of the clip" -> what plays it
-let again = () => {};
+let again;
 
 export const onRetry = (retry) => { again = retry; };
 export const newId = () => (turns.at(-1)?.id ?? 0) + 1;
+export const bottom = () => window.scrollTo(0, document.body.scrollHeight);
+export const reveal = (turn) => elements.get(turn.id)?.scrollIntoView(); // a long answer is read from its begin
 
 export function add(turn) {
   turns.push(turn);
@@ -21,101 +23,81 @@ export function add(turn) {
   return turn;
 }
 
-// Anew, and kept: `busy` turns are kept when they are over, so that a reload shows what came.
+// An answer that still comes is kept as far as it came, for a reload.
+export const store = (turn) => keep(turn.state === "busy" ? { ...turn, state: "stopped" } : turn);
+
 export function change(turn) {
   draw(turn);
-  return keep(turn.state === "busy" ? { ...turn, state: "stopped" } : turn);
+  return store(turn);
 }
 
 export function remove(turn) {
   turns.splice(turns.indexOf(turn), 1);
-  elements.get(turn.id)?.remove();
-  elements.delete(turn.id);
+  elements.get(turn.id).remove();
 }
 
 export function empty() {
   turns.length = 0;
-  elements.clear();
-  sounds.clear();
   $("thread").replaceChildren();
 }
 
 function draw(turn) {
   const made = h("li", { class: `turn ${turn.role}` }, turn.role === "user" ? said(turn) : answered(turn));
   const before = elements.get(turn.id);
-  if (before) before.replaceWith(made);
+  if (before?.isConnected) before.replaceWith(made);
   else $("thread").append(made);
   elements.set(turn.id, made);
 }
 
-function said(turn) {
-  const clips = (turn.clips ?? []).map((clip, number) => {
-    if (!players.has(clip)) players.set(clip, player(clip)); // it may be playing while its turn is drawn anew
-    const { element, sound } = players.get(clip);
-    sounds.set(`${turn.id}/${number}`, sound);
-    return element;
+function said({ id, clips, task, text, partial }) {
+  const made = clips.map((clip, number) => {
+    if (!players.has(clip)) players.set(clip, player(clip));
+    sounds.set(`${id}/${number}`, players.get(clip).sound);
+    return players.get(clip).element;
   });
-  const task = turn.task && turn.task !== "ask" && h("p", { class: "task" }, TASKS[turn.task].label);
-  const text = turn.text || (turn.live && turn.partial) ? h("p", { class: turn.partial ? "text partial" : "text" }, turn.text || "\u2026") : null;
-  return [h("h3", { class: "sr" }, "You"), clips, task, text];
+  return [h("h3", { class: "sr" }, "You"), made, task !== "ask" && h("p", { class: "text task" }, TASKS[task].label),
+    (text || partial) && h("p", { class: `text ${partial ? "partial" : ""}` }, text || "\u2026")];
 }
 
 function answered(turn) {
-  const one = turn.heard?.length === 1 ? sounds.get(turn.heard[0]) : null;
+  const { id, model, views, state, text, heard, evidence, error, why = "Stopped." } = turn;
   return [
-    h("h3", { class: "who" }, turn.model),
-    (turn.views ?? []).map((each) => view(each, sounds.get(each.heard))),
-    turn.state === "busy" && !turn.text && h("div", { class: "progress", "data-busy": turn.id }, steps(turn)),
-    turn.text && h("p", { class: turn.state === "busy" ? "text busy" : "text" }, turn.text),
-    turn.evidence?.length ? h("details", { class: "evidence" }, h("summary", {}, `Heard at ${turn.evidence.length} ${turn.evidence.length > 1 ? "places" : "place"}`), lines(turn.evidence, one).element) : null,
+    h("h3", { class: "who" }, model),
+    views?.map((each) => view(each, sounds.get(each.heard))),
+    text && h("p", { class: `text ${state}` }, text),
+    state === "busy" && h("div", { class: "progress", "data-busy": true }, steps(turn)),
+    evidence?.length > 0 && h("details", {}, h("summary", {}, `Heard at ${evidence.length} place${evidence.length > 1 ? "s" : ""}`),
+      lines(evidence, heard?.length === 1 ? sounds.get(heard[0]) : null)),
     notices(turn.notices),
-    turn.state === "stopped" && h("p", { class: "soft" }, turn.why ?? "Stopped."),
-    turn.state === "failed" && h("p", { class: "error", role: "alert" }, turn.error),
-    turn.state !== "busy" && actions(turn),
+    state === "stopped" && soft(why),
+    state === "failed" && h("p", { class: "error", role: "alert" }, error),
+    state !== "busy" && state !== "done" && turn.about && turn === turns.at(-1) && button("Try again", () => again(turn)),
   ];
 }
 
-function actions(turn) {
-  const retry = turn.about && turn === turns.at(-1) && turn.state !== "done";
-  const copy = turn.text && navigator.clipboard;
-  if (!retry && !copy) return null;
-  return h("p", { class: "actions" },
-    retry && h("button", { type: "button", class: "quiet", onclick: () => again(turn) }, icon("again"), "Try again"),
-    copy && h("button", { type: "button", class: "icon small", "aria-label": "Copy the answer", title: "Copy",
-      onclick: () => navigator.clipboard.writeText(turn.text).then(() => say("Copied.")) }, icon("copy")));
+function steps({ sent = 1, at, of, what = "", text }) {
+  if (sent < 1) return [bar(sent), `Uploading ${Math.floor(100 * sent)} %`];
+  if (at && of) return [bar(Math.min(1, at / of)), `Hearing ${what}`, ` ${clock(at)} of ${clock(of)}`];
+  return text ? [] : [h("span", { class: "wait" }, h("i"), h("i"), h("i")), `Hearing ${what}`];
 }
 
-function steps({ sent, at, of, what }) {
-  if (sent !== undefined && sent < 1) return [bar(sent, "Uploading"), `Uploading ${Math.floor(100 * sent)} %`];
-  const name = what ? `Hearing ${what}` : "Hearing";
-  if (at && of) return [bar(Math.min(1, at / of), "Hearing"), `${name}, ${clock(at)} of ${clock(of)}`];
-  return [h("span", { class: "wait", "aria-hidden": "true" }, h("i"), h("i"), h("i")), name];
-}
-
-function bar(share, label) {
+function bar(share) {
   const inner = h("i");
   inner.style.width = `${100 * share}%`;
-  return h("span", { class: "bar-of", role: "progressbar", "aria-label": label, "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.round(100 * share)) }, inner);
+  return h("span", { class: "meter", role: "progressbar", "aria-label": "Progress", "aria-valuenow": Math.round(100 * share) }, inner);
 }
 
-// What changes many times a second: the element stays, so that a screen reader's place and a selection do, too.
+// What changes many times a second: the rest stays, and with it a screen reader's place, and a selection.
 export function progress(turn, known) {
   Object.assign(turn, known);
-  elements.get(turn.id)?.querySelector("[data-busy]")?.replaceChildren(...steps(turn).flat());
+  elements.get(turn.id).querySelector("[data-busy]")?.replaceChildren(...steps(turn));
 }
 
 export function more(turn, text) {
-  const shown = turn.text && elements.get(turn.id)?.querySelector(".text");
+  const shown = turn.text && elements.get(turn.id).querySelector(".text");
+  const low = window.innerHeight + window.scrollY > document.body.scrollHeight - 160;
   turn.text = (turn.text ?? "") + text;
-  const low = isLow();
   if (shown) shown.append(text);
   else draw(turn);
   if (low) bottom();
 }
-
-const isLow = () => window.innerHeight + window.scrollY > document.documentElement.scrollHeight - 160;
-
-// A long answer is read from its begin.
-export const reveal = (turn) => elements.get(turn.id)?.scrollIntoView({ block: "start" });
-
-export const bottom = () => window.scrollTo(0, document.documentElement.scrollHeight);
