@@ -133,3 +133,13 @@ def test_a_dialogue_with_the_offline_default_over_a_socket(order: hark.Audio) ->
         talk.send("conversation.item.create", item=asked)
         talk.send("response.create")
         assert "two sugars" in talk.answer()
+
+
+def test_a_folder_is_not_named_to_clients(order: hark.Audio, tmp_path: Path) -> None:
+    folder = tiny_whisper(tmp_path / "tiny")
+    with serving(f"mine={folder}") as server, talking(server, "mine") as talk:
+        talk.say(quiet(0.5), order.samples(RATE), quiet(1.0))
+        failed = talk.until("response.done")[-1].response
+        assert failed.status == "failed"
+        assert "mine cannot do the task 'reply'" in failed.status_details.error.message
+        assert not any(str(tmp_path) in event.to_json() for event in talk.events)

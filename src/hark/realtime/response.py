@@ -11,7 +11,6 @@ from hark.conversation.conversation import Conversation, Text
 from hark.errors import HarkError, ModelError
 from hark.realtime import events
 from hark.realtime.items import Item, conversation, new_id
-from hark.realtime.telling import about
 
 if TYPE_CHECKING:
     from hark.answers.answer import Notice, Usage
@@ -165,16 +164,17 @@ class Response:
         elif self.status == "incomplete":
             details = {"type": "incomplete", "reason": "max_output_tokens"}
         elif self._error is not None:
-            told = {name: about(self._error)[name] for name in ("type", "code", "message")}
-            details = {"type": "failed", "error": told}
-        session, notices = self.session, list(dict.fromkeys(self._notices))
+            told = self.session.about(self._error)
+            details = {"type": "failed", "error": {name: told[name] for name in ("type", "code", "message")}}
+        session = self.session
+        known = [{"kind": one.kind, "text": session.called(one.text)} for one in dict.fromkeys(self._notices)]
         return {
             "id": self.id, "object": "realtime.response", "status": self.status, "status_details": details,
             "conversation_id": None if self.apart else session.conversation_id,
             "max_output_tokens": self.wish.max_output_tokens or session.settings.max_output_tokens,
             "output": [self.item.to_dict()] if self._begun and self.status != "in_progress" else [],
             "output_modalities": ["text"], "metadata": self.wish.metadata, "usage": _used(self._usage),
-            **({"notices": [notice.to_dict() for notice in notices]} if notices else {}),  # hark's own
+            **({"notices": known} if known else {}),  # hark's own
         }  # fmt: skip
 
 

@@ -55,6 +55,7 @@ class Session:
 
     Attributes:
         on_usage: called with what each answer took.
+        called: gives a sentence with models named as the client knows them.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Session:
         self.items = Items()
         self.response: Response | None = None  # the one that belongs to the conversation
         self.on_usage: Callable[[Usage], object] = lambda _: None
+        self.called: Callable[[str], str] = str
         self._apart: set[Response] = set()
         self._due: events.Wish | None = None  # what to answer when the answer of now is over
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -134,7 +136,12 @@ class Session:
 
     async def fail(self, error: HarkError, event_id: str | None = None) -> None:
         """Tell of an error; the session stays open."""
-        await self.tell("error", error=about(error) | {"event_id": event_id})
+        await self.tell("error", error=self.about(error) | {"event_id": event_id})
+
+    def about(self, error: HarkError) -> dict[str, Any]:
+        """Type, code, message and param of an error, as the client reads them."""
+        told = about(error)
+        return told | {"message": self.called(told["message"])}
 
     async def close(self) -> None:
         """End what runs; the client is gone."""

@@ -1,4 +1,4 @@
-"""Errors as clients of a live session read them: all of their own mistakes, and nothing of what lies inside."""
+"""Errors as clients of a server read them: all of their own mistakes, and nothing of what lies inside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from hark.errors import HarkError, ModelBrokenError, ModelNotFoundError, NotServedError, OutputError, SettingsError
 
 _PRIVATE = (ModelBrokenError, ModelNotFoundError, OutputError, SettingsError)  # their messages name folders
-_INSIDE = re.compile(r"://|(?<![\w.])[/~]\w|[A-Za-z]:\\")  # an address or a path
+INSIDE = re.compile(r"://|(?<![\w.])[/~]\w|[A-Za-z]:\\")  # an address or a path
 
 
 def about(error: HarkError) -> dict[str, Any]:
@@ -27,6 +27,6 @@ def about(error: HarkError) -> dict[str, Any]:
 
 def message(error: HarkError) -> str:
     """What a client is told of an error."""
-    if isinstance(error, _PRIVATE) or (error.http_status >= 500 and _INSIDE.search(error.message)):
+    if isinstance(error, _PRIVATE) or (error.http_status >= 500 and INSIDE.search(error.message)):
         return "The model failed; the server's log says why."
     return f"{error.message} {error.hint}".strip() if error.http_status < 500 else error.message

@@ -12,7 +12,6 @@ from hark.engines.live import Live, Partial
 from hark.errors import HarkError, ModelError
 from hark.realtime.items import new_id
 from hark.realtime.partial import STEP, live
-from hark.realtime.telling import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +103,7 @@ class Transcription:
     async def _failed(self, error: HarkError) -> None:
         if error.http_status >= 500:
             _log.error("A turn could not be written down.", exc_info=error)
-        await self._tell("failed", error=about(error))
+        await self._tell("failed", error=self.session.about(error))
 
     async def _tell(self, kind: str, **fields: Any) -> None:
         await self.session.tell(_KIND + kind, item_id=self.item.id, content_index=0, **fields)

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
 
-from hark.errors import (
-    BusyError,
-    DeadlineError,
-    HarkError,
-    ModelBrokenError,
-    ModelNotFoundError,
-    NotServedError,
-    OutputError,
-    SettingsError,
-)
+from hark.errors import BusyError, DeadlineError, HarkError, NotServedError
+from hark.realtime.telling import INSIDE, message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +30,6 @@ _KINDS = {
     429: ("requests", "rate_limit_exceeded", "overloaded"),
 }
 _FAILED = ("server_error", None, "generation")
-_PRIVATE = (ModelBrokenError, ModelNotFoundError, OutputError, SettingsError)  # their messages name folders
-_INSIDE = re.compile(r"://|(?<![\w.])[/~]\w|[A-Za-z]:\\")  # an address or a path
 
 
 def response(connection: HTTPConnection, error: HarkError) -> JSONResponse:
@@ -70,17 +59,17 @@ def page(connection: HTTPConnection, error: HTTPException) -> JSONResponse:
 def body(connection: HTTPConnection, error: HarkError) -> dict[str, Any]:
     """The JSON that says what is wrong."""
     code = "model_not_found" if isinstance(error, NotServedError) and error.param == "model" else None
-    return _shaped(connection, _as_called(connection, told(error)), error.http_status, error.param, code)
-
-
-def _as_called(connection: HTTPConnection, said: str) -> str:
-    """Models by the names that clients know: folders and addresses of other servers are not theirs to see."""
     service: Service | None = getattr(getattr(connection.scope.get("app"), "state", None), "service", None)
+    return _shaped(connection, as_called(service, message(error)), error.http_status, error.param, code)
+
+
+def as_called(service: Service | None, said: str) -> str:
+    """Models by the names that clients know: folders and addresses of other servers are not theirs to see."""
     names: dict[str, str] = {}
     for served in service.config.models if service else ():
         names |= {served.answer_with: "the text model"} if served.answer_with else {}
         names[served.model] = served.name
-    for model in sorted(filter(_INSIDE.search, names), key=len, reverse=True):
+    for model in sorted(filter(INSIDE.search, names), key=len, reverse=True):
         said = said.replace(model, names[model])
     return said
 
@@ -102,12 +91,3 @@ def is_openai(connection: HTTPConnection) -> bool:
     """Does the client read OpenAI's protocol?"""
     path = connection.url.path
     return "/v1/" in path and path != "/v1/"
-
-
-def told(error: HarkError) -> str:
-    """What a client is told of an error: all of its own mistakes, no more than the message of others."""
-    if isinstance(error, _PRIVATE) or (error.http_status >= 500 and _INSIDE.search(error.message)):
-        return "The model failed; the server's log says why."
-    if error.http_status < 500 and error.hint:
-        return f"{error.message} {error.hint}"
-    return error.message

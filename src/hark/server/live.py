@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hark.errors import BusyError
 from hark.realtime.session import Session
+from hark.server import errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -104,6 +105,7 @@ class Live:
             service.metrics.rejections.labels("sessions").inc()
             raise BusyError("There are as many live sessions as the server holds.", hint="Come again in a moment.")
         session = Session(service.models.lane(name), name, send, transcribes=transcribes, find=service.models.lane)
+        session.called = partial(errors.as_called, service)
         session.on_usage = partial(service.metrics.used, name)
         self.count += 1
         try:

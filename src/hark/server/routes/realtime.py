@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from hark.errors import BusyError, HarkError
+from hark.errors import BusyError, HarkError, ModelError
 from hark.realtime.events import EventError
 from hark.realtime.items import new_id
 from hark.realtime.telling import about
 from hark.server.live import Outbox, StalledError
+from hark.server.logs import log
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -39,8 +40,12 @@ async def realtime(socket: WebSocket) -> None:
         async with service.live.session(model, outbox.put, transcribes=transcribes) as session:
             idle = service.config.session_idle_seconds
             code, reason = await _either(_served(socket, session, idle), outbox.run())
-    except HarkError as error:
-        code, reason = (_LATER if isinstance(error, BusyError) else _REFUSED), error.message[:100]
+    except Exception as raised:  # noqa: BLE001 - it is told, and ends this session only
+        error = raised if isinstance(raised, HarkError) else ModelError("The server failed.")
+        if error.http_status >= 500:
+            log.error("A live session failed.", exc_info=raised)
+        code = _LATER if isinstance(error, BusyError) else _REFUSED if error.http_status < 500 else _FAILED
+        reason = error.message[:100]
         event = {"type": "error", "event_id": new_id("event"), "error": about(error) | {"event_id": None}}
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await socket.send_text(json.dumps(event))
