@@ -40,6 +40,7 @@ class Target:
         self.lost: Counter[str] = Counter()
         self.clips = f"{path.stem}_audio"
         self.work = path.with_name(f".{path.name}.part")
+        self._copies = path.with_name(f".{path.name}.clips.part")
         self.folder = path.parent
         self._given: dict[str, str] = {}
         self._taken: set[str] = set()
@@ -117,25 +118,28 @@ class Target:
 
     def finish(self) -> None:
         """Put what was written in its place."""
+        if self._copies.exists():
+            (self.folder / self.clips).mkdir(exist_ok=True)
+            for copy in self._copies.iterdir():
+                os.replace(copy, self.folder / self.clips / copy.name)
+            self._copies.rmdir()
         os.replace(self.work, self.path)
 
     def abandon(self) -> None:
         """Remove what was written."""
-        if self.work.is_dir():
-            shutil.rmtree(self.work, ignore_errors=True)
-        else:
-            self.work.unlink(missing_ok=True)
+        for path in (self.work, self._copies):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def _copied(self, audio: Audio, place: Place) -> str:
         key = audio.id if place.data is not None else repr(place)
         if key not in self._given:
-            inside = self.work if self.folder == self.path else self.folder
-            (inside / self.clips).mkdir(exist_ok=True)
+            inside = self.work / self.clips if self.folder == self.path else self._copies
+            inside.mkdir(exist_ok=True)
             name = self._free(copy_name(audio, place))
-            to = inside / self.clips / name
-            if to.exists():
-                raise OutputError(f"{to} is already there.", hint="Choose another name for the data set.")
-            _copy(audio, place, to)
+            _copy(audio, place, inside / name)
             self._given[key] = f"{self.clips}/{name}"
         return self._given[key]
 
@@ -143,7 +147,7 @@ class Target:
         """A file name that no other recording has here."""
         stem, ending = os.path.splitext(name)
         number = 1
-        while name.casefold() in self._taken:
+        while name.casefold() in self._taken or (self.folder / self.clips / name).exists():
             number += 1
             name = f"{stem}-{number}{ending}"
         self._taken.add(name.casefold())
