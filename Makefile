@@ -1,12 +1,15 @@
-# make demo: install hark and ask it about a recording.   make test: install what tests need and pass them.
+# make demo: install hark and ask it about a recording.   make page: the same in the browser.   make test: install what tests need and pass them.
 VENV ?= .venv
 TESTED ?= .venv-test
 CLIENTS := tests/server/clients
 
-.PHONY: demo test test-fastrtc lint clean
+.PHONY: demo page test test-fastrtc lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/hark ask examples/standup.flac "Summarize key decisions and list action items with assignees."
+
+page: $(VENV)/.served
+	$(VENV)/bin/hark serve --open
 
 test: $(TESTED)/.installed $(CLIENTS)/node_modules/.installed
 	$(TESTED)/bin/python -m pytest -n auto
@@ -21,6 +24,10 @@ lint: $(TESTED)/.installed
 
 $(VENV)/.installed: pyproject.toml scripts/setup.sh
 	bash scripts/setup.sh $(VENV) -e .
+	@touch $@
+
+$(VENV)/.served: $(VENV)/.installed
+	bash scripts/setup.sh $(VENV) -e '.[serve]'
 	@touch $@
 
 $(TESTED)/.installed: pyproject.toml tests/lock.txt scripts/setup.sh

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from importlib.resources import files
 from itertools import product
@@ -182,6 +185,25 @@ def test_nothing_was_asked_of_others_and_nothing_complained(seen: dict[str, Any]
 def server() -> Iterator[Running]:
     with serving("echo") as running:
         yield running
+
+
+def test_the_browser_is_opened_where_that_is_wanted(tmp_path: Path) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n', encoding="utf-8")
+    browser.chmod(0o700)
+    command = [sys.executable, "-m", "hark", "serve", "--port", "0", "--model", "echo", "--quiet", "--open"]
+    environment = os.environ | {"BROWSER": f"{browser} %s"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout
+            address = process.stdout.readline().split()[-1]
+            until = time.monotonic() + 10
+            while not opened.exists() and time.monotonic() < until:
+                time.sleep(0.05)
+            assert opened.read_text(encoding="utf-8").strip() == address
+            assert "Ask a recording anything" in httpx2.get(address).text
+        finally:
+            process.terminate()
 
 
 def test_it_is_held_to_itself(server: Running) -> None:

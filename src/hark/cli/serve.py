@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,8 +23,14 @@ app = typer.Typer(invoke_without_command=True, add_help_option=True)
 
 @app.callback()
 @with_options
-def serve(context: typer.Context, quiet: o.Quiet = False, *, values: dict[str, Any]) -> None:
-    """Serve models over HTTP to clients of OpenAI's and Hugging Face's protocols: docs/server.md."""
+def serve(
+    context: typer.Context,
+    open_page: Annotated[bool, typer.Option("--open", help="Show its page in the browser.")] = False,
+    quiet: o.Quiet = False,
+    *,
+    values: dict[str, Any],
+) -> None:
+    """Serve models over HTTP, with a page to ask them on, and OpenAI's and Hugging Face's protocols: docs/server.md."""
     if context.invoked_subcommand is not None:
         return
     with reporting():
@@ -32,7 +40,7 @@ def serve(context: typer.Context, quiet: o.Quiet = False, *, values: dict[str, A
             raise MissingExtraError.of("The server", "serve") from error
         wanted = config(values)
         _check_models(wanted, download=values["download"], quiet=quiet)
-        run(wanted, lambda address: _announce(wanted, address, quiet=quiet))
+        run(wanted, lambda address: _announce(wanted, address, quiet=quiet, open_page=open_page))
 
 
 def _check_models(config: Config, *, download: bool, quiet: bool) -> None:
@@ -47,13 +55,15 @@ def _check_models(config: Config, *, download: bool, quiet: bool) -> None:
             open_engine(resolve(served.model, served.answer_with), download=download, progress=show, **how).close()
 
 
-def _announce(config: Config, address: str, *, quiet: bool) -> None:
+def _announce(config: Config, address: str, *, quiet: bool, open_page: bool) -> None:
     key = ' -H "Authorization: Bearer $KEY"' if config.keys else ""
     names = [served.name for served in config.models]
     with contextlib.suppress(OutputError):  # it serves, whoever reads this
         out(f"hark serves {', '.join(names)} at {address}")
         if not quiet:
             out(f"Try: curl{key} {address}/v1/audio/transcriptions -F file=@recording.wav -F model={names[0]}")
+    if open_page:
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # some return when it is closed
 
 
 @app.command()
