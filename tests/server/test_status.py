@@ -65,6 +65,8 @@ def test_clients_see_the_names_of_models_and_not_where_they_are() -> None:
     ):
         taken = httpx2.post(f"{server.url}/v1/audio/transcriptions", **form)
         refused = httpx2.post(f"{server.url}/v1/audio/translations", **form | {"data": {"model": "other"}})
+        told = httpx2.post(f"{server.url}/v1/audio/transcriptions", **form | {"data": {"model": "other"}}).json()
+    assert "Heard offline by pocketsphinx" in told["notices"][0]["text"]  # what the one behind says is not lost
     assert taken.status_code == 200
     assert "front was asked in words" in taken.text
     assert refused.status_code == 400

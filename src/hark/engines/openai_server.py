@@ -283,7 +283,7 @@ class _Listening:
         yield Delta(notices=self._notices(into, stretches, sent), language=into.language)
 
     def _notices(self, into: Transcription, stretches: int, sent: int) -> tuple[Notice, ...]:
-        found = list(self.clip.notices)
+        found = [*self.clip.notices, *into.notices]
         if not into.said:
             what = "no words were recognised" if sent else "nobody speaks"
             found.append(Notice("silence", f"In {self.clip.name} {what}."))

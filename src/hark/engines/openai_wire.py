@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 # From openai/whisper, `transcribe`: below or above these it holds its own output for failed, or for no speech.
 _LOG_PROBABILITY, _COMPRESSION, _NO_SPEECH = -1.0, 2.4, 0.6
 
+# Of another hark's notices: kinds that hold no times, how many, and how many characters of each.
+_UNTIMED = frozenset({"method", "limit", "partly", "model"})
+_NOTICES, _NOTICE_TEXT = 20, 500
+
 # From openai/whisper, `tokenizer`: servers name the language they heard by these words.
 _LANGUAGES = """
     afrikaans af albanian sq amharic am arabic ar armenian hy assamese as azerbaijani az bashkir ba basque eu
@@ -180,6 +184,7 @@ class Transcription:
         self._fixed = self.language is not None
         self.said = self.words = self.limited = False
         self.usage = Usage()
+        self.notices: dict[Notice, None] = {}  # those of another hark
         self._cursor = 0.0
 
     def read(self, events: Iterator[dict[str, Any]], stretch: Window) -> Iterator[Delta]:
@@ -221,6 +226,7 @@ class Transcription:
         usage = self.usage
         self.usage = Usage(0.0, _sum(usage.input_tokens, into), _sum(usage.output_tokens, out))
         self.limited = self.limited or any(c.get("finish_reason") == "length" for c in event.get("choices") or ())
+        self.notices |= dict.fromkeys(_told(event.get("notices")))
 
     def _timed(self, event: dict[str, Any], stretch: Window) -> Iterator[Delta]:
         raw = list(event.get("segments") or ())
@@ -259,6 +265,13 @@ class Transcription:
         """A time of a stretch in the clock of the clip: never before the one given last, nor beyond the end."""
         self._cursor = round(min(max(self._cursor, stretch.start + float(seconds)), stretch.end), 3)
         return self._cursor
+
+
+def _told(notices: Any) -> Iterator[Notice]:
+    """What another hark tells of its answer; what may hold times, in the clock of a stretch, is left out."""
+    for one in notices[:_NOTICES] if isinstance(notices, list) else ():
+        if isinstance(one, dict) and one.get("kind") in _UNTIMED and isinstance(one.get("text"), str):
+            yield Notice(one["kind"], one["text"][:_NOTICE_TEXT])
 
 
 def _piece(event: dict[str, Any]) -> tuple[str | None, bool]:
