@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hark.server.memory import Memory, give_back
 from hark.server.questions import Answering, Question, Turn, joins, joint, together
-from hark.server.threads import in_thread, steps
+from hark.server.threads import finished, in_thread, steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -75,6 +75,15 @@ class Lane:
             async for step in found:
                 yield step
 
+    async def whole(self, work: Callable[[Listener], Iterator[object]]) -> None:
+        """Do some work with the model when it is its turn; its steps are places to stop when this is cancelled.
+
+        Raises:
+            Exception: whatever the work raises.
+        """
+        await self._turn()
+        await finished(lambda: work(self.listener), self._ended)
+
     async def answer(self, conversation: Conversation, options: dict[str, Any]) -> Answer:
         """The whole answer to a question, worked out together with others where that changes nothing.
 
@@ -99,8 +108,7 @@ class Lane:
             listener.engine.warm()
             yield
 
-        async for _ in self.run(work):
-            pass
+        await self.whole(work)
 
     def unload(self) -> None:
         """Let go of the model's memory, if nobody uses it; it is loaded again when next asked for."""

@@ -227,7 +227,9 @@ class _Text(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The time, the level, what is said, and where it broke."""
-        said = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in self.said(record))
+        said = self.said(record)
+        if not said.isprintable():
+            said = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in said)
         request_id = None if hasattr(record, "fields") else _current.get()
         text = f"{_time(record)} {record.levelname} {said}{f' id={request_id}' if request_id else ''}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text

@@ -88,14 +88,9 @@ class Service:
                     found.append(step)
                     yield Delta()
 
-        async def everything() -> list[T]:
-            async with contextlib.aclosing(lane.run(gathered)) as steps:
-                async for _ in steps:
-                    pass
-            return found
-
         try:
-            return await self.wanted(request, everything())
+            await self.wanted(request, lane.whole(gathered))
+            return found
         finally:
             heard.end()
 
@@ -156,7 +151,8 @@ class Service:
                 raise ClientLeftError
             raise self._late()
         finally:
-            ending.leave(gone)
+            if not gone.cancel() and not gone.cancelled():
+                gone.exception()  # read, or asyncio complains of an error that nobody saw
             if not task.done():
                 ending.leave(task)
 

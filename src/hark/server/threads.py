@@ -56,6 +56,30 @@ async def steps(make: Callable[[], Iterator[T]], ended: Ended | None = None) -> 
         await work.over.wait()  # the model is free only when the thread is
 
 
+async def finished(make: Callable[[], Iterator[object]], ended: Ended | None = None) -> None:
+    """Run a generator in one thread to its end; when this is cancelled, as `steps`.
+
+    Raises:
+        Exception: whatever the generator raises.
+    """
+    done = asyncio.get_running_loop().create_future()
+
+    def end(error: Exception | None) -> None:
+        if ended:
+            ended(error)
+        if error and not done.done():
+            done.set_exception(error)
+        elif not done.done():
+            done.set_result(None)
+
+    work = Work(make, lambda _: work.took(), end)
+    try:
+        await done
+    finally:
+        work.stop()
+        await work.over.wait()
+
+
 class _Staying:
     """Threads that stay for further work, whoever worked last first.
 

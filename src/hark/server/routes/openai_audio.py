@@ -15,13 +15,14 @@ from hark.server.transcription_form import TranscriptionForm, TranslationForm, w
 from hark.server.transcripts import about, events, heard, written
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator, Iterator
 
     from starlette.datastructures import UploadFile
 
     from hark.answers.answer import Delta
     from hark.answers.transcript import Transcript
     from hark.audio.audio import Audio
+    from hark.listener import Listener
     from hark.server.media import Media
     from hark.server.service import Service
     from hark.server.transcription_form import Wish
@@ -65,8 +66,17 @@ async def _response(request: Request, kind: type[TranscriptionForm | Translation
     if wish.stream:
         steps = await service.stream(request, served, lambda listener: heard(listener, wish, clip))
         return sse.events(_events(steps, wish), lambda error: errors.body(request, error))
-    *_, transcript = await service.collect(request, served, lambda listener: heard(listener, wish, clip))
-    return await in_thread(lambda: written(cast("Transcript", transcript), wish))
+    *_, response = await service.collect(request, served, lambda listener: _answered(listener, wish, clip))
+    return cast("Response", response)
+
+
+def _answered(listener: Listener, wish: Wish, clip: Audio) -> Iterator[Delta | Transcript | Response]:
+    """Hear a recording, step by step; the last step is the response, written here as it may be long."""
+    last: Any = None
+    with contextlib.closing(cast("Generator[Delta | Transcript]", heard(listener, wish, clip))) as steps:
+        for last in steps:
+            yield last
+    yield written(last, wish)
 
 
 def _clip(media: Media, file: UploadFile) -> Audio:
