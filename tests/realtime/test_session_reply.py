@@ -39,6 +39,11 @@ def writer() -> Iterator[LoopbackServer]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_whisper(tmp_path_factory.mktemp("models") / "tiny")
+
+
 def replied(listener: hark.Listener, conversation: Conversation) -> str:
     return hark.Answer.of(listener.answer(conversation, task="reply")).text
 
@@ -62,8 +67,8 @@ def test_a_text_model_reads_the_words_as_what_the_user_says(
         assert "Recording" not in told
 
 
-def test_who_only_writes_down_refuses(order: hark.Audio, tmp_path: Path) -> None:
-    with hark.load(str(tiny_whisper(tmp_path / "tiny"))) as listener, pytest.raises(UnsupportedError) as refused:
+def test_who_only_writes_down_refuses(order: hark.Audio, whisper: Path) -> None:
+    with hark.load(str(whisper)) as listener, pytest.raises(UnsupportedError) as refused:
         replied(listener, Conversation().say(order))
     assert "'reply'" in refused.value.message
     assert "transcribe" in refused.value.message
@@ -124,22 +129,10 @@ def test_spoken_questions_are_about_all_that_was_told_before(order: hark.Audio, 
     assert refused.text.startswith(refused.request.refusal.reason)
 
 
-def test_a_dialogue_with_the_offline_default_over_a_socket(order: hark.Audio) -> None:
-    with serving("builtin") as server, talking(server, "builtin") as talk:
-        talk.say(quiet(0.5), order.samples(RATE), quiet(1.0))
-        assert talk.answer() == 'I heard: "please make me a large coffee with two sugars"'
-        asked = {"type": "message", "role": "user",
-                 "content": [{"type": "input_text", "text": "How many sugars are in the coffee?"}]}  # fmt: skip
-        talk.send("conversation.item.create", item=asked)
-        talk.send("response.create")
-        assert "two sugars" in talk.answer()
-
-
-def test_a_folder_is_not_named_to_clients(order: hark.Audio, tmp_path: Path) -> None:
-    folder = tiny_whisper(tmp_path / "tiny")
-    with serving(f"mine={folder}") as server, talking(server, "mine") as talk:
+def test_a_folder_is_not_named_to_clients(order: hark.Audio, whisper: Path) -> None:
+    with serving(f"mine={whisper}") as server, talking(server, "mine") as talk:
         talk.say(quiet(0.5), order.samples(RATE), quiet(1.0))
         failed = talk.until("response.done")[-1].response
         assert failed.status == "failed"
         assert "mine cannot do the task 'reply'" in failed.status_details.error.message
-        assert not any(str(tmp_path) in event.to_json() for event in talk.events)
+        assert not any(str(whisper) in event.to_json() for event in talk.events)
