@@ -414,3 +414,17 @@ def test_arrow_as_datasets_saves_it(corpus: Path, tmp_path: Path) -> None:
 
 def test_every_format_says_what_it_is() -> None:
     assert all(form.ABOUT for form in FORMATS.values())
+
+
+@pytest.mark.parametrize("form", ["audiofolder", "parquet"])
+def test_splits_are_never_read_as_one(form: str, corpus: Path, tmp_path: Path) -> None:
+    given = samples(corpus / "labels.jsonl")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    ending = "" if form == "audiofolder" else "-00000-of-00001.parquet"
+    write(given[:2], folder / f"train{ending}", form, copy_audio=True)
+    same(given[:2], samples(folder, form))
+    write(given[2:], folder / f"test{ending}", form, copy_audio=True)
+    with pytest.raises(DataError, match="several splits: test, train"):
+        samples(folder)
+    same(given[2:], samples(folder / f"test{ending}"))

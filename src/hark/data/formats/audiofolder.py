@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hark.conversation.conversation import Conversation
 from hark.data.formats.csv_table import typed
 from hark.data.formats.plain import read_row, write_row
+from hark.data.formats.splits import of_one_split
 from hark.data.lines import objects, table
 from hark.data.sample import Sample
 from hark.errors import DataError
@@ -40,7 +41,7 @@ def fits(peek: Peek) -> bool:
 def read(source: Source) -> Iterator[Sample]:
     """Read the samples of all metadata in the folder and those below."""
     path = source.path
-    tables = [path] if path.is_file() else sorted(_tables(path))
+    tables = [path] if path.is_file() else of_one_split(path, _tables(path))
     entries = _rows(path.parent if path.is_file() else path, tables) if tables else _labelled(path)
     if tables:
         return source.samples(entries, lambda number, row: read_row(source, number, row))
@@ -86,7 +87,7 @@ def _inside(row: Any, below: PurePosixPath, cells: bool) -> Any:
 
 
 def _labelled(folder: Path) -> Iterator[Entry]:
-    for path in _recordings(folder):
+    for path in of_one_split(folder, _recordings(folder)):
         name = path.relative_to(folder).as_posix()
         yield name, name
 

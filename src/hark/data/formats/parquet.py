@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hark.data.formats import messages
 from hark.data.formats.csv_table import COLUMNS, typed
 from hark.data.formats.plain import read_row, write_row
+from hark.data.formats.splits import of_one_split
 from hark.data.place import place_of
 from hark.data.target import copy_name, encoded
 from hark.errors import DataError, MissingExtraError
@@ -89,7 +90,7 @@ def _arrow() -> Any:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    return sorted([*path.rglob("*.parquet"), *path.rglob("*.arrow")])
+    return of_one_split(path, [*path.rglob("*.parquet"), *path.rglob("*.arrow")])
 
 
 def _rows(path: Path) -> Iterator[Entry]:
