@@ -286,3 +286,22 @@ def test_speech_that_is_cleared_is_not_written_down(order: hark.Audio) -> None:
         await client.session.close()
 
     asyncio.run(talk())
+
+
+def test_a_turn_by_hand_is_written_down_while_it_is_said(order: hark.Audio) -> None:
+    async def talk() -> None:
+        client = Client(Echo(), transcribes=True)
+        await client.send("session.update", session={"audio": {"input": {"turn_detection": None}}})
+        for _ in range(2):
+            await client.say(order.samples(RATE))
+            await client.send("input_audio_buffer.commit")
+        second = await client.until("conversation.item.input_audio_transcription.completed", 2)
+        committed = [event["item_id"] for event in client.of("input_audio_buffer.committed")]
+        told = client.of("conversation.item.input_audio_transcription.delta")
+        assert {event["item_id"] for event in told} == set(committed)
+        assert "".join(e["delta"] for e in told if e["item_id"] == committed[1]) == second["transcript"]
+        (first, other) = client.of("conversation.item.input_audio_transcription.segment")
+        assert (first["start"], other["start"]) == (0.0, pytest.approx(order.duration, abs=0.01))
+        await client.session.close()
+
+    asyncio.run(talk())
