@@ -12,7 +12,7 @@ const sounds = new Map(); // "turn/number of the clip" -> what plays it
 let again;
 
 export const onRetry = (retry) => { again = retry; };
-export const newId = () => (turns.at(-1)?.id ?? 0) + 1;
+export const newId = () => Math.max(Date.now(), (turns.at(-1)?.id ?? 0) + 1); // other windows keep turns, too
 export const bottom = () => window.scrollTo(0, document.body.scrollHeight);
 export const reveal = (turn) => elements.get(turn.id)?.scrollIntoView(); // a long answer is read from its begin
 
