@@ -162,6 +162,7 @@ async function answer(asked) {
   const { id, hark: { can } } = model();
   const turn = add({ id: newId(), role: "model", model: id, state: "busy", about: asked.id });
   stop = new AbortController();
+  store(turn);
   describe();
   say("Asked.");
   try {
@@ -176,7 +177,7 @@ async function answer(asked) {
     Object.assign(turn, error.name === "AbortError" ? { state: "stopped" } : { state: "failed", error: error.message });
   }
   stop = null;
-  if (turns.includes(turn)) change(turn);
+  change(turn);
   reveal(asked);
   describe();
 }

@@ -4,7 +4,7 @@ import { currentKey } from "./api.js";
 import { clipOf, decoded } from "./clip.js";
 import { $, now, say } from "./dom.js";
 import { listen, wav } from "./microphone.js";
-import { add, bottom, change, more, newId, remove } from "./thread.js";
+import { add, bottom, change, more, newId } from "./thread.js";
 
 const RATE = 24000;
 const KEPT = 330 * RATE; // samples; the server cuts turns at 300 s
@@ -47,9 +47,12 @@ export function talk({ model, writes, earlier, ended }) {
     while (heard - first > KEPT) first += pieces.shift().length;
   }
 
-  function cut(from, to) {
+  async function clipped(item, end) {
+    const turn = spoken.get(item);
     const place = (ms) => 2 * Math.max(0, Math.round(ms * RATE / 1000) - first); // in bytes
-    return wav([new Blob(pieces).slice(place(from), place(to))], RATE);
+    const sound = new Blob(pieces).slice(place(starts.get(item)), place(end));
+    const clip = await clipOf(wav([sound], RATE), `Said at ${now()}`);
+    update(turn, { clips: [clip], partial: writes && turn.partial });
   }
 
   function update(turn, known) {
@@ -64,11 +67,9 @@ export function talk({ model, writes, earlier, ended }) {
       spoken.set(item, add({ id: newId(), role: "user", task: "ask", live: true, partial: true, text: "", clips: [] }));
       show("Hearing you");
     },
-    "input_audio_buffer.speech_stopped": async ({ item_id: item, audio_end_ms: at }) => {
+    "input_audio_buffer.speech_stopped": ({ item_id: item, audio_end_ms: at }) => {
       show("Thinking");
-      const turn = spoken.get(item);
-      const clip = await clipOf(cut(starts.get(item), at), `Said at ${now()}`);
-      update(turn, { clips: [clip], partial: writes && turn.partial });
+      clipped(item, at);
     },
     [`${said}.delta`]: ({ item_id: item, delta }) => { const turn = spoken.get(item); update(turn, { text: turn.text + delta }); },
     [`${said}.completed`]: ({ item_id: item, transcript: text }) => update(spoken.get(item), { text, partial: false }),
@@ -118,10 +119,10 @@ export function talk({ model, writes, earlier, ended }) {
     if (socket) socket.onclose = socket.onmessage = null;
     socket?.close();
     for (const turn of answers.values()) if (turn.state === "busy") change(Object.assign(turn, { state: "stopped" }));
-    for (const turn of spoken.values()) {
+    for (const [item, turn] of spoken) {
       turn.partial = false;
-      if (turn.text || turn.clips.length) change(turn);
-      else remove(turn);
+      if (turn.clips.length) change(turn);
+      else clipped(item, 1000 * heard / RATE); // what was said until here is not lost
     }
     ended(why);
   }

@@ -27,8 +27,9 @@ export function add(turn) {
 export const store = (turn) => keep(turn.state === "busy" ? { ...turn, state: "stopped" } : turn);
 
 export function change(turn) {
+  if (!turns.includes(turn)) return; // all was cleared meanwhile
   draw(turn);
-  return store(turn);
+  store(turn);
 }
 
 export function remove(turn) {
