@@ -294,3 +294,21 @@ def test_paced_blocks_come_when_they_would_be_spoken() -> None:
     begin = time.monotonic()
     times = [time.monotonic() - begin for _ in paced(np.zeros(RATE // 10, np.float32) for _ in range(4))]
     assert all(at >= 0.1 * (n + 1) - 0.005 for n, at in enumerate(times))
+
+
+# docs/live.md
+
+
+def test_what_the_page_shows_of_the_terminal_is_true(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(examples.parent)
+    page = (examples.parent / "docs" / "live.md").read_text(encoding="utf-8")
+    section = page.partition("## In the terminal")[2].partition("## Over a WebSocket")[0]
+    shown = re.search(r"```console\n(.*?)```", section, re.DOTALL)
+    assert shown
+    for block in re.split(r"^\$ ", shown[1], flags=re.MULTILINE)[1:3]:
+        command, _, expected = block.partition("\n")
+        assert sorted(run(*command.split()[1:]).stdout.splitlines()) == sorted(expected.splitlines())
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert code
+    ran = subprocess.run([sys.executable, "-c", code[1]], capture_output=True, text=True, check=True)
+    assert ran.stdout.endswith("please make me a large coffee with two sugars  True\n")

@@ -68,8 +68,9 @@ class Reader(Engine):
         if self.can.timestamps == "none":
             yield Delta(self.joint.join(found), usage=Usage(seconds))
             return
-        for first in range(0, len(found), 6):
-            words, times = found[first : first + 6], starts[first : first + 6]
+        size = 6 if self.can.timestamps == "segment" else 10**6
+        for first in range(0, len(found), size):
+            words, times = found[first : first + size], starts[first : first + size]
             text = self.joint.join(words)
             timed = tuple(Word(word, at, at + WORD - 0.1) for word, at in zip(words, times, strict=True))
             fine = timed if options.timestamps == "word" else ()
