@@ -36,7 +36,7 @@ def ran(server: Running, *command: str, code: str = "") -> str:
     done = subprocess.run(
         [part.replace("http://127.0.0.1:8000", server.url) for part in command],
         input=code.replace("http://127.0.0.1:8000", server.url),
-        capture_output=True, text=True, timeout=60, cwd=ROOT, env=environment, check=False,
+        capture_output=True, text=True, timeout=240, cwd=ROOT, env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stdout.lower(), done.stdout
