@@ -18,5 +18,5 @@ fi
 # FastRTC stands on packages that warn of themselves; gradio leaves event loops open.
 "$folder/bin/python" -m pytest -W ignore tests/realtime/test_fastrtc.py
 "$folder/bin/python" -m pytest --ignore tests/realtime/test_fastrtc.py \
-    tests/realtime tests/server/test_{transcriptions,responses,chat,access,media}.py \
+    tests/realtime tests/server/test_{transcriptions,responses,chat,access}.py \
     --deselect tests/server/test_chat.py::test_a_tiny_chat_model_answers

@@ -35,7 +35,7 @@ except ImportError as error:
     raise MissingExtraError.of("FastRTC", "fastrtc") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -176,6 +176,11 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         return Decoder("audio/pcm", self.input_sample_rate)
 
     @property
+    def _out(self) -> int:
+        """The rate of what is spoken: FastRTC's own resampler holds up everybody for seconds when it is first used."""
+        return _TELEPHONE if self.phone_mode else int(self.output_sample_rate)
+
+    @property
     def phone_mode(self) -> bool:
         """Is the client a telephone?"""
         return bool(self._phone_mode)
@@ -241,8 +246,8 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         speak = self._speak or (lambda _: ())
         try:
             async with contextlib.aclosing(steps(lambda: (sound for sound in speak(text)))) as sounds:
-                async for sound in sounds:
-                    self._sounds.put_nowait(sound)
+                async for rate, sound in _at(self._out, sounds):
+                    self._sounds.put_nowait((rate, sound))
         except Exception:  # noqa: BLE001 - the session goes on
             _log.exception("An answer could not be spoken.")
 
@@ -258,6 +263,20 @@ class Handler(AsyncStreamHandler):  # type: ignore[misc]
         self.clear_queue()
         if self.phone_mode:  # what the telephone company holds of the answer
             await self.send_message(json.dumps({"event": "clear", "streamSid": self._client}))
+
+
+async def _at(rate: int, sounds: AsyncIterator[Sound]) -> AsyncIterator[Sound]:
+    """Pieces of one sound, mono float32, all at one rate."""
+    resampler: soxr.ResampleStream | None = None
+    async for sound in sounds:
+        samples = _mono(sound)
+        if sound[0] != rate:
+            resampler = resampler or soxr.ResampleStream(sound[0], rate, 1, "float32")
+            samples = resampler.resample_chunk(samples)
+        if len(samples):
+            yield rate, samples
+    if resampler and len(rest := resampler.resample_chunk(np.zeros(0, np.float32), last=True)):
+        yield rate, rest
 
 
 def _mono(audio: Sound) -> NDArray[np.float32]:
