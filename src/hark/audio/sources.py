@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from hark import settings
-from hark.audio import sniff
+from hark.audio import base64_text, sniff
 from hark.audio.addresses import shown
 from hark.errors import AudioEmptyError, AudioError, AudioNotFoundError, AudioTooLargeError, AudioUnreadableError
 
@@ -229,7 +229,7 @@ def _from_path(text: str, name: str | None) -> FileSource:
 def _from_data_uri(text: str, name: str | None) -> BytesSource:
     head, comma, body = text.partition(",")
     try:
-        data = base64.b64decode(unquote(body), validate=True) if head.endswith(";base64") else unquote_to_bytes(body)
+        data = base64_text.decode(unquote(body)) if head.endswith(";base64") else unquote_to_bytes(body)
     except (binascii.Error, ValueError) as error:
         raise AudioUnreadableError("The data URI is not valid base64.", hint="data:audio/wav;base64,...") from error
     if not comma:
@@ -243,7 +243,7 @@ def _from_base64(text: str) -> bytes | None:
         return None
     try:
         start = base64.b64decode("".join(text[:80].split())[:64], validate=True)
-        return base64.b64decode("".join(text.split()), validate=True) if sniff.is_audio(start) else None
+        return base64_text.decode("".join(text.split())) if sniff.is_audio(start) else None
     except (binascii.Error, ValueError):
         return None
 

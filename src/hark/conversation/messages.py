@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hark.audio import base64_text
 from hark.audio.audio import Audio
 from hark.conversation.conversation import Clip, Conversation, Message, Part, Text
 from hark.errors import ConversationError
@@ -102,7 +103,9 @@ def _input_audio(value: Any, number: int, opened: Opener) -> Audio:
         raise ConversationError(f"The input_audio of message {number} has no data.", hint=_HINT)
     if data.startswith("data:"):
         return opened(data)
-    try:  # the format is told by the bytes, never by the field of that name
-        return opened(base64.b64decode(data, validate=True), name=f"the audio of message {number}")
+    try:
+        sound = base64_text.decode(data)
     except ValueError as error:
         raise ConversationError(f"The input_audio of message {number} is not base64: {error}.") from error
+    # The format is told by the bytes, never by the field of that name.
+    return opened(sound, name=f"the audio of message {number}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes
 
+from hark.audio import base64_text
 from hark.audio.audio import Audio
 from hark.audio.isolated import IsolatedSource, OpenSource
 from hark.audio.isolated_pool import Decoders, Limits
@@ -107,10 +108,11 @@ class Media:
 
 
 def _of_base64(text: str) -> bytes:
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except ValueError:
-        raise RequestError("The audio is no base64.", hint=_TAKEN) from None
+    with contextlib.suppress(ValueError):
+        return base64_text.decode(text)
+    with contextlib.suppress(ValueError):  # some write lines
+        return base64_text.decode("".join(text.split()))
+    raise RequestError("The audio is no base64.", hint=_TAKEN)
 
 
 def _of_data_uri(text: str) -> bytes:

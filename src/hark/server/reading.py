@@ -61,7 +61,7 @@ def checked(kind: type[M], data: bytes | bytearray | Mapping[str, Any]) -> M:
     """
     try:
         if isinstance(data, bytes | bytearray):
-            return kind.model_validate_json(bytes(data))
+            return kind.model_validate_json(data)
         return kind.model_validate(data)
     except ValidationError as error:
         raise wrong(error) from None
