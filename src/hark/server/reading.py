@@ -43,11 +43,9 @@ async def json_body(request: Request, kind: type[M]) -> M:
         raise RequestError(f"The body is {given[:80]!r}, not JSON.", hint="Send `Content-Type: application/json`.")
     if "charset=" in about and "utf" not in about:
         raise RequestError("JSON is UTF-8.", hint="Leave the charset out of Content-Type.")
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
+    data = b"".join([chunk async for chunk in request.stream()])
     if request.app.state.service.config.log_content:
-        request.state.asked = bytes(data)
+        request.state.asked = data
     if len(data) < _INLINE:
         return checked(kind, data)
     return await in_thread(lambda: checked(kind, data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import math
 import os
@@ -78,6 +79,7 @@ class _Server(uvicorn.Server):
         if self.service.config.warm:
             await self.service.models.warm()
         await super().startup(sockets)
+        gc.freeze()  # what is there now stays: looking through it for cycles again and again would stop all requests
         self.announce()
 
     @contextlib.contextmanager
