@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hark.answers.transcript import Segment
+    from hark.errors import CutOffError
 
 NoticeKind = Literal[
     "method",  # how the answer was made
@@ -120,6 +121,17 @@ class Answer:
         }
         extra = {"language": self.language, "data": _plain(self.data)}
         return values | {key: value for key, value in extra.items() if value is not None}
+
+
+def as_far(error: CutOffError) -> Answer:
+    """What there is of an answer whose JSON broke off.
+
+    Raises:
+        CutOffError: nothing is known of it.
+    """
+    if not isinstance(error.answer, Answer):
+        raise error
+    return error.answer
 
 
 def _plain(data: Any) -> Any:

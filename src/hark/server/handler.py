@@ -13,7 +13,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from hark.answers.answer import Answer
+from hark.answers.answer import Answer, as_far
 from hark.errors import CutOffError, HarkError, RequestError
 from hark.listener import load
 from hark.server import huggingface_wire as wire
@@ -65,7 +65,7 @@ class EndpointHandler:
         try:
             return Answer.of(self.listener.answer(conversation, **options))
         except CutOffError as error:
-            return wire.as_far(error)
+            return as_far(error)
 
     def close(self) -> None:
         """Let go of the model and of the processes that decode."""

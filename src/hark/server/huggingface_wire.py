@@ -27,7 +27,7 @@ from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
 from hark.audio.sniff import not_audio
 from hark.conversation.huggingface_wire import read_request
-from hark.errors import CutOffError, RequestError
+from hark.errors import RequestError
 from hark.server import huggingface_options as told
 from hark.server.reading import Body, wrong
 
@@ -195,17 +195,6 @@ def _chunks(transcript: Transcript, times: str) -> list[dict[str, Any]]:
 def _notices(answer: Answer) -> dict[str, list[str]]:
     lost = [notice.text for notice in answer.notices if notice.kind in _LOST]
     return {"notices": lost} if lost else {}
-
-
-def as_far(error: CutOffError) -> Answer:
-    """What there is of JSON that broke off: the result has it, and a notice that says so.
-
-    Raises:
-        CutOffError: nothing is known of it.
-    """
-    if not isinstance(error.answer, Answer):
-        raise error
-    return error.answer
 
 
 def token(number: int, text: str) -> dict[str, Any]:

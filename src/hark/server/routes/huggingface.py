@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 import hark
-from hark.answers.answer import Answer
+from hark.answers.answer import Answer, as_far
 from hark.errors import CutOffError
 from hark.server import errors
 from hark.server import huggingface_wire as wire
@@ -146,7 +146,7 @@ async def _answer(
     try:
         return await service.answer(request, model, conversation, **asked.options)
     except CutOffError as error:
-        return wire.as_far(error)
+        return as_far(error)
 
 
 async def _stream(request: Request, service: Service, model: str, asked: wire.Asked) -> Response:
@@ -167,7 +167,7 @@ async def _tokens(found: AsyncGenerator[Delta]) -> AsyncGenerator[dict[str, Any]
                     number += 1
             answer = Answer.of(said)
         except CutOffError as error:
-            answer = wire.as_far(error)
+            answer = as_far(error)
     yield wire.ending(number, answer)
 
 

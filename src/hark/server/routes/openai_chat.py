@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from hark.answers.answer import Answer
+from hark.answers.answer import Answer, as_far
 from hark.conversation.messages import read_messages
 from hark.errors import CutOffError, RequestError
 from hark.server import errors, sse
@@ -91,17 +91,6 @@ async def whole(request: Request, model: str, conversation: Conversation, option
         return await service.answer(request, model, conversation, **options)
     except CutOffError as error:
         return as_far(error)
-
-
-def as_far(error: CutOffError) -> Answer:
-    """What there is of an answer that broke off.
-
-    Raises:
-        CutOffError: nothing is known of it.
-    """
-    if not isinstance(error.answer, Answer):
-        raise error
-    return error.answer
 
 
 async def _chunks(steps: AsyncGenerator[Delta], chunks: Chunks) -> AsyncGenerator[dict[str, Any]]:

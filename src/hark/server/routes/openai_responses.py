@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from hark.answers.answer import Answer
+from hark.answers.answer import Answer, as_far
 from hark.errors import CutOffError
 from hark.server import errors, sse
 from hark.server.openai_parts import called
 from hark.server.reading import described, json_body
 from hark.server.responses_wire import Reply, ResponsesRequest
-from hark.server.routes.openai_chat import as_far, heard, whole
+from hark.server.routes.openai_chat import heard, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
