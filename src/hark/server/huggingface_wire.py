@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from hark.answers.answer import Answer
 from hark.answers.transcript import Transcript
 from hark.audio.audio import Audio
 from hark.audio.sniff import not_audio
@@ -34,6 +33,7 @@ from hark.server.reading import Body, wrong
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hark.answers.answer import Answer
     from hark.conversation.conversation import Conversation
     from hark.conversation.messages import Opener
     from hark.engines.engine import Capabilities
