@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _PART = 8 * 2**20  # of a form, what is no file: recordings of known speakers come as data URIs
-_INLINE = 2**16  # bytes that are parsed faster than a thread is started
+_INLINE = 2**18  # bytes that are parsed faster than they are handed to a thread
 
 M = TypeVar("M", bound=BaseModel)
 
