@@ -1,0 +1,1 @@
+"""Judge models on data: tasks that ask and score, metrics, and what runs and reports them."""

@@ -1,0 +1,57 @@
+"""Ask a listener what a task requests, in all the ways there are."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from hark.answers.answer import Delta, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hark.evaluation.task import Request, Way
+    from hark.listener import Listener
+
+
+def deltas(listener: Listener, request: Request) -> Iterator[Delta]:
+    """The answer, step by step; closing the iterator stops the model.
+
+    Raises:
+        AudioError: a recording cannot be used.
+        UnsupportedError: the model cannot do it.
+        OptionError: an option is wrong.
+    """
+    return _WAYS[request.way](listener, request)
+
+
+def _answer(listener: Listener, request: Request) -> Iterator[Delta]:
+    return listener.answer(request.conversation, **request.options)
+
+
+def _classify(listener: Listener, request: Request) -> Iterator[Delta]:
+    from hark.tasks.labels import classify
+
+    options: dict[str, Any] = {"labels": None, "top": None, **request.options}
+    return classify(listener, request.conversation.clips[0], **options)
+
+
+def _command(listener: Listener, request: Request) -> Iterator[Delta]:
+    clip = request.conversation.clips[0]
+    found = listener.command(clip, **request.options).to_dict()
+    usage = Usage(audio_seconds=clip.duration)
+    yield Delta(json.dumps(found, ensure_ascii=False), usage=usage, data=found)
+
+
+def _speakers(listener: Listener, request: Request) -> Iterator[Delta]:
+    from hark.speakers.transcribe import transcribe
+
+    return transcribe(listener, request.conversation.clips[0], **request.options)
+
+
+_WAYS: dict[Way, Callable[[Listener, Request], Iterator[Delta]]] = {
+    "answer": _answer,
+    "classify": _classify,
+    "command": _command,
+    "speakers": _speakers,
+}
