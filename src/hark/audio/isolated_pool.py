@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hark import errors
 from hark.audio.arrays import RATES
-from hark.engines.builtin.pool import usable_cores
 from hark.errors import AudioError, AudioUnreadableError, HarkError, OutputError, UnsupportedError
+from hark.machine import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,11 +22,6 @@ Result = TypeVar("Result")
 _WAITING = 8  # items for each worker that are read ahead
 
 
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def mapped(
     work: Callable[[Item], Result], items: Iterable[Item], jobs: int, crashed: Callable[[Item], Result]
 ) -> Iterator[tuple[Item, Result]]:

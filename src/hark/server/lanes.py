@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hark.server.memory import Memory, give_back
+from hark.server.memory import Memory, return_all
 from hark.server.questions import Answering, Question, Turn, joins, joint, together
 from hark.server.threads import finished, in_thread, steps
 
@@ -224,7 +224,7 @@ class Lane:
 
     def _let_go(self) -> None:
         self.listener.close()
-        give_back()
+        return_all()
 
 
 def _nothing(_: float) -> None:

@@ -9,6 +9,8 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hark.machine import give_back
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -78,7 +80,7 @@ def keep_pages() -> None:
         set_option(_TRIM_THRESHOLD, 16 * 2**20)
 
 
-def give_back() -> None:
+def return_all() -> None:
     """Give memory that models let go of back to the system, and to other programs on the GPU.
 
     Models hold no cycles, so that they are gone by now: a collection would keep all requests waiting for a second.
@@ -86,10 +88,7 @@ def give_back() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim:
-            trim(0)
+    give_back()
 
 
 class Holder(Protocol):

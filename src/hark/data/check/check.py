@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from hark.data.check.heard import Heard, crashed, hear
 from hark.data.check.text import oddities
 from hark.data.place import place_of
-from hark.data.pool import cores, mapped
+from hark.data.pool import mapped
 from hark.data.reading import read
 from hark.errors import DataError, HarkError
+from hark.machine import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,7 +104,7 @@ class Check:
     """
 
     def __init__(self, limits: Limits | None = None, jobs: int | None = None) -> None:
-        self.limits, self.jobs = limits or Limits(), jobs or cores()
+        self.limits, self.jobs = limits or Limits(), jobs or usable_cores()
         self.splits: list[Split] = []
         self._heard: dict[bytes, tuple[int, str, int]] = {}
         self._speakers: dict[str, int] = {}

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hark.data.place import place_of
-from hark.data.pool import cores, mapped
+from hark.data.pool import mapped
 from hark.data.prepare import vocabulary
 from hark.data.prepare.shards import Shard, Wanted, make
 from hark.data.reading import read
 from hark.errors import DataError, HarkError, OptionError, OutputError
+from hark.machine import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +83,7 @@ def prepare(
     _begin(out, {"source": str(path.resolve()), "state": _state(path), "form": form, "wishes": asdict(wishes)})
     with _alone(out):
         shards = _shards(samples, out / SHARDS, wishes)
-        for shard, _ in mapped(make, _missing(shards, step), jobs or cores(), _lost):
+        for shard, _ in mapped(make, _missing(shards, step), jobs or usable_cores(), _lost):
             step(len(shard.samples))
         count = sum(1 for _ in (out / SHARDS).glob("*.json"))
         return _finish(out, wishes, count, [{"id": each.where, "why": each.why} for each in bad])

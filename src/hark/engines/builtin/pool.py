@@ -14,19 +14,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from hark.engines.builtin.worker import receive, send
 from hark.errors import ModelError
+from hark.machine import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # Each worker holds its own model (about 110 MiB): many cores must not take all memory.
 _MOST = 8
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Found(NamedTuple):

@@ -19,7 +19,7 @@ def failing(name: str) -> Iterator[None]:
     Raises:
         ModelError: the model failed while it worked.
     """
-    from hark.engines.transformers.memory import give_back
+    from hark.machine import give_back
 
     try:
         yield

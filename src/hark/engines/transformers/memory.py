@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import ctypes
 import hashlib
-import sys
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -147,16 +145,6 @@ def remembered(module: Any, clips: tuple[str, ...], memory: Memory) -> Iterator[
             del module.forward
         else:
             module.forward = own
-
-
-def give_back() -> None:
-    """Give freed memory back to the system, in a few milliseconds.
-
-    glibc keeps what lies between things still in use; a process would grow with every new recording.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim:
-        trim(0)
 
 
 def digest(samples: NDArray[Any]) -> str:
