@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hark.audio.audio import RATE
 from hark.audio.turns import Began, Ended, Turns
+from hark.realtime.buffer import LONGEST
 from hark.realtime.partial import live
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from hark.answers.transcript import Segment
     from hark.engines.live import Live, Partial
     from hark.listener import Listener
-
-LONGEST = 300.0  # seconds; a turn that goes on for longer is cut there
 
 
 @dataclass(frozen=True, slots=True)
