@@ -31,7 +31,7 @@ $(VENV)/.served: $(VENV)/.installed
 	@touch $@
 
 $(TESTED)/.installed: pyproject.toml tests/lock.txt scripts/setup.sh
-	bash scripts/setup.sh $(TESTED) -c tests/lock.txt -e '.[music,serve,train,transformers,webrtc,dev]'
+	bash scripts/setup.sh $(TESTED) -c tests/lock.txt -e '.[evaluate,music,serve,train,transformers,webrtc,dev]'
 	@touch $@
 
 $(CLIENTS)/node_modules/.installed: $(CLIENTS)/package-lock.json scripts/clients.sh
