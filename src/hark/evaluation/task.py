@@ -111,16 +111,36 @@ class Figure:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures that belong together: a confusion matrix, a curve over noise.
+
+    Attributes:
+        head: names of the columns; the first one is of what the rows are about.
+        rows: numbers, None where nothing can be said, each after the name of its row.
+    """
+
+    name: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
 class Task(ABC):
     """A kind of question with its measure; subclasses are frozen dataclasses whose fields are their options.
 
     Attributes:
         name: in the registry `hark.evaluation.tasks.TASKS`.
         about: in one line.
+        alone: samples must be asked one at a time, because it is timed how long each takes.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
+    alone: ClassVar[bool] = False
 
     def samples(self, given: Iterable[Sample]) -> Iterator[Sample]:
         """The samples to ask about, of those given: themselves, several of each (noise), or some made here."""
@@ -146,6 +166,11 @@ class Task(ABC):
     @abstractmethod
     def figures(self, counts: Mapping[str, float]) -> tuple[Figure, ...]:
         """The figures of added counts, the most important one first."""
+
+    def tables(self, counts: Mapping[str, float]) -> tuple[Table, ...]:
+        """What else added counts tell."""
+        del counts
+        return ()
 
     def total(self, scores: Sequence[Score]) -> dict[str, Figure]:
         """The figures of some settled scores, by name."""
