@@ -23,7 +23,7 @@ Grams = Counter[tuple[str, ...]]
 
 def tokens(text: str) -> list[str]:
     """The words of a caption."""
-    return _TOKEN.findall(_SPLIT.sub(r" \g<0>", text.lower().replace("’", "'")))
+    return _TOKEN.findall(_SPLIT.sub(r" \g<0>", text.lower().replace("\u2019", "'")))
 
 
 def rouge_l(prediction: Sequence[str], references: Sequence[Sequence[str]]) -> float:

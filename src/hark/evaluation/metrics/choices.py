@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _LETTER = re.compile(r"\s*\(?([A-Za-z])[).:]\s*")
 _ALONE = re.compile(
-    r"\W*(?:(?:the )?(?:correct )?(?:answer|option|choice)(?: is)?:?\s*)?\(?([A-Za-z])\)?[.:]?\s*", re.I
+    r"\W*(?:(?:the )?(?:correct )?(?:answer|option|choice)(?: is)?:?\s*)?\(?([A-Za-z])\)?[.:]?\s*", re.IGNORECASE
 )
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
 

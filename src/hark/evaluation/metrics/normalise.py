@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Written without spaces between words: a share of wrong words says nothing of them.
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
-_GAPS = re.compile(r"[\s\-‐‑‒–—―−/_]+")
+_GAPS = re.compile(r"[/_\u2212]")  # U+2212 is a minus; other dashes are of the category Pd
 _PACKAGE = "whisper-normalizer"
 
 
@@ -30,7 +30,12 @@ def plain(text: str) -> str:
     So "It's 3.5" is "its 35": digits stay digits and words stay words, which holds for any language.
     """
     text = _GAPS.sub(" ", unicodedata.normalize("NFKC", text).lower())
-    return none("".join(letter for letter in text if letter == " " or unicodedata.category(letter)[0] in "LMN"))
+    return none("".join(_kept(letter) for letter in text))
+
+
+def _kept(letter: str) -> str:
+    kind = unicodedata.category(letter)
+    return letter if kind[0] in "LMN" else " " if kind == "Pd" or letter.isspace() else ""
 
 
 def _whisper_english(text: str) -> str:

@@ -53,7 +53,8 @@ def metric(name: str, tokenize: str = "13a") -> Any:
         OptionError: it has no such tokeniser, or not the packages of it.
     """
     try:
-        from sacrebleu.metrics import BLEU, CHRF
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
     except ImportError as error:
         raise MissingExtraError.of("BLEU", "evaluate") from error
     if name == "chrf":
