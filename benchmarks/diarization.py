@@ -22,8 +22,8 @@ import numpy as np
 
 import measures
 from dialogues import VOICES, Dialogue, read, spoken, synthetic
-from diarization_errors import Errors, errors
 from hark.audio.audio import Audio
+from hark.evaluation.metrics.diarization import Errors, errors
 from hark.speakers import cluster, diarize
 from hark.speakers.features import Features, features
 from hark.speakers.turns import Turn, joined, named

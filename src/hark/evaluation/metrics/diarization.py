@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hark.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -42,14 +44,20 @@ class Errors:
         )
 
 
-def errors(reference: Sequence[Turn], found: Sequence[Turn], *, collar: float = 0.25) -> Errors:
+def errors(reference: Sequence[Turn], found: Sequence[Turn], *, collar: float = 0.25, overlaps: bool = True) -> Errors:
     """Compare turns; the names are mapped to each other so that most time agrees (Hungarian algorithm, scipy).
 
     Within `collar` seconds of the start and end of each reference turn nothing is scored, as is usual, because people
-    mark the same turn differently. With 0 everything is.
-    """
-    from scipy.optimize import linear_sum_assignment
+    mark the same turn differently. With 0 everything is. Without `overlaps`, nor is where several people speak at once
+    in the reference.
 
+    Raises:
+        MissingExtraError: scipy is not installed.
+    """
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError as error:
+        raise MissingExtraError.of("The diarisation error rate", "evaluate") from error
     edges = {time for turn in (*reference, *found) for time in (turn.start, turn.end)}
     marks = {time for turn in reference for time in (turn.start, turn.end)}
     edges |= {edge for mark in marks for edge in (mark - collar, mark + collar)}
@@ -60,9 +68,10 @@ def errors(reference: Sequence[Turn], found: Sequence[Turn], *, collar: float = 
     unsure = [np.abs(middles - mark) < collar for mark in marks]
     lengths = np.where(np.any(unsure, axis=0), 0.0, lengths) if unsure else lengths
     said, heard = _active(reference, middles), _active(found, middles)
+    actual, claimed = said.sum(0), heard.sum(0)
+    lengths = lengths if overlaps else np.where(actual > 1, 0.0, lengths)
     together = (said * lengths) @ heard.T
     right = float(together[linear_sum_assignment(-together)].sum())
-    actual, claimed = said.sum(0), heard.sum(0)
     return Errors(
         speech=float(lengths @ actual),
         missed=float(lengths @ np.maximum(0, actual - claimed)),
