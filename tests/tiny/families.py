@@ -14,6 +14,8 @@ MAKERS = {
     "audioflamingo3": ("flamingo", "tiny_audioflamingo3"),
     "gemma3n": ("gemma3n", "tiny_gemma3n"),
     "granite_speech": ("granite_speech", "tiny_granite_speech"),
+    "hark_conformer": ("hark_speech2text", "tiny_hark_conformer"),
+    "hark_rnn": ("hark_speech2text", "tiny_hark_rnn"),
     "hubert": ("ctc", "tiny_hubert"),
     "ichigo": ("units", "tiny_ichigo"),
     "moonshine": ("moonshine", "tiny_moonshine"),

@@ -31,8 +31,8 @@ RATE = 16000
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": 8}
 KNOWN: dict[tuple[Any, ...], hark.Answer] = {}
 TRANSCRIBERS = frozenset(
-    "audiopalm hubert moonshine parakeet_ctc parakeet_tdt qwen3_asr seamless_m4t seamless_m4t_v2 speech_to_text "
-    "speecht5 voxtral_realtime wav2vec2 whisper".split()
+    "audiopalm hark_conformer hark_rnn hubert moonshine parakeet_ctc parakeet_tdt qwen3_asr seamless_m4t "
+    "seamless_m4t_v2 speech_to_text speecht5 voxtral_realtime wav2vec2 whisper".split()
 )
 THE_SAME = frozenset({"qwen2_5_omni", "qwen2_audio_base"})  # families that are here under another name
 

@@ -15,6 +15,7 @@ FAMILIES = {
     "audioflamingo3": ("flamingo", "AudioFlamingo3"),
     "gemma3n": ("gemma3n", "Gemma3n"),
     "granite_speech": ("granite_speech", "GraniteSpeech"),
+    "hark_speech2text": ("hark_speech2text", "HarkSpeech2Text"),
     "hubert": ("ctc", "Hubert"),
     "moonshine": ("moonshine", "Moonshine"),
     "musicflamingo": ("flamingo", "MusicFlamingo"),
