@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hark.data.sample import Sample
     from hark.engines.engine import Capabilities
 
-_ASK = "\nChoose one of these options, and answer with it and nothing else:\n"
+_ASK = "Choose one of these options, and answer with it and nothing else:\n"
 
 
 @dataclass(frozen=True)
