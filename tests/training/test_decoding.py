@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
+import shutil
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
-from hark.errors import OptionError
+import hark
+from hark.audio.windows import windows
+from hark.errors import ModelBrokenError, OptionError, OutputError
 from hark.training.decoding import Hypothesis, attention_scores, ctc_prefix_beam, ctc_scores, joint
-from hark.training.fusion import Words
+from hark.training.fusion import CausalWords, Pieces, ShallowFusion, Shared, Words
+from hark.training.language_model import Attributes, write_beside
 from hark.training.ngram import estimate
 from hark.training.spelling import Spelling
+from tiny import ctc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -87,7 +95,6 @@ def test_one_beam_of_no_frames_says_nothing() -> None:
 @pytest.fixture(scope="module")
 def speech_to_text(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A tiny encoder-decoder, what it is given, and its processor."""
-    import torch
     from transformers import Speech2TextForConditionalGeneration, Speech2TextProcessor
 
     from tiny.speech_to_text import tiny_speech_to_text
@@ -103,8 +110,6 @@ def speech_to_text(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_attention_scores_are_those_of_each_text_alone(speech_to_text: Any) -> None:
-    import torch
-
     model, given, heard, _ = speech_to_text
     texts = [(5, 6, 7), (), (9,)]
     wanted = []
@@ -137,3 +142,168 @@ def test_joint_scores_follow_the_weight() -> None:
     assert order(0.0, scorer=_scorer(50.0))[0] == max(texts, key=_scorer(50.0).whole)
     with pytest.raises(OptionError, match="weight"):
         order(1.5)
+
+
+# --- models of hark, with and without a language model beside them
+
+
+@pytest.fixture(scope="module")
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import Wav2Vec2ForCTC
+
+    folder = ctc.tiny_wav2vec2(tmp_path_factory.mktemp("recogniser") / "wav2vec2")
+    model = Wav2Vec2ForCTC.from_pretrained(folder)
+    with torch.no_grad():
+        model.lm_head.weight *= 0.1  # a random model is too sure of what it says for a search to find more
+        model.lm_head.bias[4] = 0.5
+    model.save_pretrained(folder)
+    return folder
+
+
+def beside(folder: Path, to: Path, text: Sequence[str], **attributes: float) -> Path:
+    """A copy of a recogniser with a language model of words beside it."""
+    shutil.copytree(folder, to)
+    write_beside(estimate([line.split() for line in text], 2, "witten-bell"), to, Attributes(**attributes))
+    return to
+
+
+def test_beams_of_a_ctc_model_find_likelier_texts(recogniser: Path, order: hark.Audio) -> None:
+    with hark.load(str(recogniser)) as listener:
+        greedy, wide = listener.transcribe(order), listener.transcribe(order, beams=8)
+        engine: Any = listener.engine
+        likely = engine.family.emissions(engine.loaded(), next(iter(windows([order.samples(16000)]))).samples)
+        texts = [tuple(map(ctc.LETTERS.index, said.text.upper().replace(" ", "|"))) for said in (greedy, wide)]
+        assert listener.transcribe(order, beams=1).text == greedy.text
+    scores = ctc_scores(likely, texts, 0)
+    assert greedy.text != wide.text
+    assert scores[1] > scores[0]
+    assert all(one.end <= other.start for one, other in itertools.pairwise(wide.words))
+    assert " ".join(word.text for word in wide.words) == wide.text
+
+
+def test_a_language_model_beside_a_ctc_model_says_what_is_written(
+    recogniser: Path, tmp_path: Path, order: hark.Audio
+) -> None:
+    folder = beside(recogniser, tmp_path / "with", ["p y", "y p y x"], alpha=3.0, beta=2.0)
+    with hark.load(str(folder)) as listener:
+        said = listener.transcribe(order)
+        wide = listener.transcribe(order, beams=32)
+    assert {*said.text.lower().split()} <= {"p", "y", "x"}
+    assert {*wide.text.lower().split()} <= {"p", "y", "x"}
+    assert [word.text for word in said.words] == said.text.split()
+
+
+def test_a_language_model_beside_an_encoder_decoder_says_what_is_written(tmp_path: Path, order: hark.Audio) -> None:
+    from tiny.speech_to_text import tiny_speech_to_text
+
+    folder = tiny_speech_to_text(tmp_path / "plain")
+    with hark.load(str(folder)) as listener:
+        plain = listener.transcribe(order, max_new_tokens=12, beams=3).text
+        engine: Any = listener.engine
+        tokenizer = engine.family.tokenizer(engine.loaded())
+    pieces = [tokenizer.tokenize(line) for line in ("a b c", "a b")]
+    write_beside(estimate(pieces, 3, "witten-bell"), folder, Attributes(alpha=50.0, beta=0.0))
+    with hark.load(str(folder)) as listener:
+        fused = listener.transcribe(order, max_new_tokens=12, beams=3).text
+    assert fused in ("a b", "a b c")
+    assert fused != plain
+
+
+def test_what_cannot_be_used_beside_a_model_is_told(recogniser: Path, tmp_path: Path, order: hark.Audio) -> None:
+    folder = beside(recogniser, tmp_path / "broken", ["a b"])
+    for name, text, what in (
+        ("attrs.json", '{"alpha": 1, "gamma": 2}', "gamma|extra|Extra"),
+        ("lm.arpa", "nothing", "line 1"),
+        ("other.arpa", "", "several"),
+    ):
+        (folder / "language_model" / name).write_text(text)
+        with hark.load(str(folder)) as listener, pytest.raises(ModelBrokenError, match=what):
+            listener.transcribe(order)
+        if name == "attrs.json":
+            (folder / "language_model" / name).unlink()
+    foreign = beside(recogniser, tmp_path / "binary", ["a b"])
+    (foreign / "language_model" / "5gram.bin").write_bytes(b"mmap")
+    with pytest.raises(OutputError, match="another language model"):
+        write_beside(estimate([["a"]], 1), foreign, Attributes())
+
+
+# --- causal language models
+
+
+@pytest.fixture(scope="module")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny.units import tiny_text
+
+    return tiny_text(tmp_path_factory.mktemp("causal") / "lm")
+
+
+def test_a_causal_model_of_the_same_tokens_is_asked_for_each(causal: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(causal)
+    shared = Shared(model, 0, 4, weight=0.7, bonus=0.1)
+    said = [(10, 11, 12), (), (30,)]
+    for text, row, end in zip(said, shared.tokens(said), shared.ends(said), strict=True):
+        with torch.no_grad():
+            likely = model(torch.tensor([[0, *text]])).logits[0, -1].log_softmax(-1).numpy()
+        assert row == pytest.approx(0.7 * likely + 0.1, abs=1e-4)
+        assert end == pytest.approx(0.7 * likely[4], abs=1e-4)
+
+
+def test_fusion_with_a_causal_model_pulls_a_search_to_its_text(speech_to_text: Any) -> None:
+    """A language model that knows one text alone, at growing weight; at weight 0 nothing changes."""
+    model, given, _, _ = speech_to_text
+
+    class OneText:
+        device = torch.device("cpu")
+
+        def __call__(self, input_ids: Any) -> Any:
+            logits = torch.zeros(*input_ids.shape, 31)
+            for row, ids in enumerate(input_ids.tolist()):
+                for place in range(len(ids)):
+                    logits[row, place, [5, 6, 7, 2, 2, 2, 2, 2][min(place, 7)]] = 30.0
+            return SimpleNamespace(logits=logits)
+
+    def said(weight: float) -> list[int]:
+        fused = ShallowFusion(Shared(OneText(), 2, 2, weight), [2])
+        found = model.generate(**given, num_beams=4, max_new_tokens=8, logits_processor=[fused])
+        return list(found[0].tolist())
+
+    plain = model.generate(**given, num_beams=4, max_new_tokens=8)[0].tolist()
+    assert said(0.0) == plain
+    assert plain[1:5] != [5, 6, 7, 2]
+    assert said(5.0)[1:5] == [5, 6, 7, 2]
+
+
+def test_a_causal_model_of_other_tokens_is_asked_for_words(causal: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, words = AutoModelForCausalLM.from_pretrained(causal), AutoTokenizer.from_pretrained(causal)
+    scored = CausalWords(model, words)
+    ids = torch.tensor(
+        [[words.bos_token_id, *words("so it is", add_special_tokens=False).input_ids, words.eos_token_id]]
+    )
+    with torch.no_grad():
+        likely = model(ids).logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None]).sum()
+    text = ["<s>", "so", "it", "is", "</s>"]
+    assert sum(scored.score(text[n], text[:n]) for n in range(1, 5)) == pytest.approx(float(likely), abs=1e-3)
+
+
+def test_pieces_are_scored_by_their_names() -> None:
+    names = ("<pad>", "\u2581a", "b", "\u2581b")
+    spelling = Spelling(names, (b"", b" a", b"b", b" b"))
+    model = estimate([["\u2581a", "b"], ["\u2581b"]], 2)
+    pieces = Pieces(model, spelling, weight=2.0, bonus=0.5)
+    row = pieces.tokens([(1,)])[0]
+    assert row[0] == min(row)
+    assert row[2] == pytest.approx(2 * model.score("b", ["\u2581a"]) + 0.5)
+    assert pieces.ends([(0, 1, 2)])[0] == pytest.approx(2 * model.score("</s>", ["b"]))
+
+
+def test_tokens_of_all_kinds_spell_words() -> None:
+    letters = Spelling(("|", "a", "b"), (b" ", b"a", b"b"))
+    assert letters.words((1, 2, 0, 2)) == (("ab", "b"), True)
+    assert letters.words((1, 0)) == (("a",), False)
+    assert letters.words(()) == ((), False)
+    cut = Spelling(("x", "y"), ("é".encode()[:1], "é".encode()[1:]))
+    assert cut.words((0, 1)) == (("é",), True)

@@ -162,6 +162,16 @@ def ctc_scores(likely: NDArray[np.floating], texts: Sequence[Ids], blank: int) -
     return found
 
 
+def frame_path(likely: NDArray[np.floating], tokens: Ids, blank: int) -> NDArray[np.int64]:
+    """The likeliest path of a text: the id (frames,) of each frame, the blank where nothing is said."""
+    from hark.alignment.trellis import align
+
+    path = np.full(len(likely), blank, np.int64)
+    for token, span in zip(tokens, align(likely, tokens, blank) or (), strict=True):
+        path[span.first : span.after] = token
+    return path
+
+
 def attention_scores(model: Any, heard: Any, texts: Sequence[Ids], begin: Sequence[int]) -> NDArray[np.float64]:
     """The log-probability (texts,) of each text with its end, of the decoder of an encoder-decoder.
 

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hark.training.ngram import BEGIN, END
+from hark.training.ngram import BEGIN, END, NGram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from hark.training.ngram import NGram
     from hark.training.spelling import Spelling
 
 Ids = tuple[int, ...]
@@ -28,7 +27,7 @@ _KEPT = 200_000  # scores remembered; then they are forgotten
 
 
 class WordModel(Protocol):
-    """What gives the natural logarithm of the probability of a word after others, of which the first is `<s>`."""
+    """What gives the natural logarithm of the probability of a word after others; `<s>` is before the first."""
 
     def score(self, word: str, before: Sequence[str]) -> float:
         """The word may be `</s>`."""
@@ -54,25 +53,47 @@ class Scorer(ABC):
 class Words(Scorer):
     """A model of words; each is scored when a token begins the next one, or the text ends.
 
+    A word that the model does not know costs `unknown` as soon as no known word begins so: charged at its end alone,
+    it would outlive all others in a search that keeps few.
+
     Attributes:
         bonus: added for each word, against the preference of a language model for few of them.
+        unknown: added (before the weight) for each word that the model does not know; one that cannot tell, knows all.
+        bounds: whether the model is asked how texts begin and end.
     """
 
-    def __init__(self, model: WordModel, spelling: Spelling, weight: float, bonus: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: WordModel,
+        spelling: Spelling,
+        weight: float,
+        bonus: float = 0.0,
+        *,
+        unknown: float = 0.0,
+        bounds: bool = True,
+    ) -> None:
         self.model, self.spelling, self.weight, self.bonus = model, spelling, weight, bonus
+        self.unknown, self.bounds = unknown, bounds
         self._known: dict[tuple[str, ...], float] = {}
+        self._charges: dict[str, NDArray[np.float64]] = {}
+        self._beginnings = frozenset[str]()
+        if unknown and isinstance(model, NGram):
+            words = (gram[0] for gram in model.table if len(gram) == 1)
+            self._beginnings = frozenset(word[:n] for word in words for n in range(len(word) + 1))
 
     def tokens(self, said: Sequence[Ids]) -> NDArray[np.float64]:
         """The score of the last word goes to all tokens that begin another."""
-        begins = self.spelling.begins
-        return np.where(begins[None], np.array([self._last(ids) for ids in said])[:, None], 0.0)
+        found = np.where(self.spelling.begins[None], np.array([self._last(ids) for ids in said])[:, None], 0.0)
+        if self._beginnings:
+            found += [self._charged(ids) for ids in said]
+        return found
 
     def ends(self, said: Sequence[Ids]) -> NDArray[np.float64]:
         """The score of the last word, and of the end after it."""
         found = []
         for ids in said:
             words, _ = self.spelling.words(ids)
-            found.append(self._last(ids) + self.weight * self._asked((*words, END)))
+            found.append(self._last(ids) + (self.weight * self._asked((*words, END)) if self.bounds else 0.0))
         return np.array(found)
 
     def _last(self, ids: Ids) -> float:
@@ -84,12 +105,39 @@ class Words(Scorer):
         if words not in self._known:
             if len(self._known) > _KEPT:
                 self._known.clear()
-            self._known[words] = self.model.score(words[-1], (BEGIN, *words[:-1]))
+            begin, last = ((BEGIN,) if self.bounds else ()), words[-1]
+            uncharged = last in self._beginnings and (last,) not in getattr(self.model, "table", ())
+            score = self.model.score(last, (*begin, *words[:-1]))
+            self._known[words] = score + (self.unknown if uncharged else 0.0)
         return self._known[words]
+
+    def _charged(self, ids: Ids) -> NDArray[np.float64]:
+        """What each token (vocabulary,) costs with which a word becomes one that is not known."""
+        words, is_open = self.spelling.words(ids)
+        last = words[-1] if is_open else ""
+        if last not in self._charges:
+            if len(self._charges) * len(self.spelling.texts) > _KEPT * 100:
+                self._charges.clear()
+            self._charges[last] = self.weight * self.unknown * self._leaves(last)
+        return self._charges[last]
+
+    def _leaves(self, last: str) -> NDArray[np.bool_]:
+        """Whether each token (vocabulary,) makes the last word one that is not known, and was none before."""
+        known, fold = last in self._beginnings, self.spelling.fold
+        found = np.zeros(len(self.spelling.texts), bool)
+        for token in np.flatnonzero(self.spelling.said):
+            text = self.spelling.texts[token].decode("utf-8", "ignore")
+            begins = self.spelling.begins[token]
+            if begins or known:
+                found[token] = fold(text[1:] if begins else last + text) not in self._beginnings
+        return found
 
 
 class Pieces(Scorer):
-    """An n-gram of the recogniser's own tokens; those that are no text (special ones) are neither scored nor context.
+    """An n-gram of the recogniser's own tokens.
+
+    Those that are no text (special ones) are no context, and cost as much as the least likely piece: were they free, a
+    search would fill texts with them.
 
     Attributes:
         bonus: added for each token.
@@ -118,6 +166,7 @@ class Pieces(Scorer):
             row = np.zeros(len(self.spelling.names))
             for token in np.flatnonzero(self.spelling.said):
                 row[token] = self.weight * self.model.score(self.spelling.names[token], before) + self.bonus
+            row[~self.spelling.said] = row.min()
             self._rows[before] = row
         return self._rows[before]
 
@@ -169,7 +218,7 @@ class CausalWords:
 
     def score(self, word: str, before: Sequence[str]) -> float:
         """The natural logarithm of the probability of a word, or of the end."""
-        said = tuple(before[1:])
+        said = tuple(one for one in before if one != BEGIN)
         return self._total((*said, word)) - self._total(said)
 
     def _total(self, words: tuple[str, ...]) -> float:

@@ -95,7 +95,7 @@ def test_confidences_are_probabilities(folders: dict[str, Path], order: hark.Aud
     assert all(word.confidence is not None and 0 < word.confidence < 1 for word in words)
 
 
-@pytest.mark.parametrize("option", [{"temperature": 0.5}, {"max_new_tokens": 5}, {"beams": 2}, {"language": "en"}])
+@pytest.mark.parametrize("option", [{"temperature": 0.5}, {"max_new_tokens": 5}, {"language": "en"}])
 def test_options_of_generation_are_refused(folders: dict[str, Path], order: hark.Audio, option: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedError, match="cannot honour the option"):
         transcribe(folders["wav2vec2"], order, **option)

@@ -78,7 +78,7 @@ def generate(
             tokens.queue.put([])  # a search tells its text at the end
         return closed.is_set() or left()
 
-    keywords = _keywords(options, limit, ended) | grammar(family, loaded, options)
+    keywords = _keywords(options, limit, ended) | grammar(family, loaded, options) | fused(loaded)
     if streams:
         keywords["streamer"] = tokens
     work = (family, loaded, inputs, keywords, tokens, options, run or family.run)
@@ -319,6 +319,16 @@ def _keywords(options: Options, limit: int, ended: Callable[[int], bool]) -> dic
     if options.beams is not None:
         found["num_beams"] = options.beams
     return found
+
+
+def fused(loaded: Loaded) -> dict[str, Any]:
+    """What adds the scores of the language model beside a recogniser, for one call of `generate`; else nothing."""
+    if loaded.scorer is None:
+        return {}
+    from hark.training.fusion import ShallowFusion
+
+    ends = loaded.model.generation_config.eos_token_id
+    return {"logits_processor": [ShallowFusion(loaded.scorer, ends if isinstance(ends, list) else [ends])]}
 
 
 def grammar(family: Family, loaded: Loaded, options: Options) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from hark.engines.engine import Options
+
 
 class Piece(NamedTuple):
     """Letters, or a token, with its time in seconds; a space at its front begins a word."""
@@ -43,12 +45,26 @@ class Timed(Transcriber):
 
 
 class CTC(Timed):
-    """Greedy CTC over the frames of an encoder; the confidence of a word is the mean softmax of its frames."""
+    """CTC over the frames of an encoder; the confidence of a word is the mean softmax of its frames.
+
+    With `beams`, or a language model beside it, prefixes are searched for; else each frame has its likeliest letter.
+    """
+
+    def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
+        """Transcripts with times of words; how wide the search is can be chosen."""
+        return replace(super().capabilities(config, folder), options=frozenset({"beams"}))
+
+    def keywords(self, loaded: Loaded, options: Options) -> dict[str, Any]:
+        """How wide to search."""
+        del loaded
+        return {"beams": options.beams}
 
     def timed(self, loaded: Loaded, inputs: Inputs) -> Segment:
-        """Take the likeliest letter of each frame, and read words and their times from the frames."""
+        """Take the best letter of each frame, and read words and their times from the frames."""
         ids, logits = self.frames(loaded, inputs)
-        likely: list[float] = logits.float().softmax(-1).amax(-1).tolist()
+        best = searched(loaded, inputs, logits, self.tokenizer(loaded).pad_token_id)
+        ids = ids if best is None else best
+        likely: list[float] = logits.float().softmax(-1).gather(-1, ids[:, None])[:, 0].tolist()
         return segment(self.letters(loaded, ids.tolist(), likely))
 
     def frames(self, loaded: Loaded, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
@@ -187,6 +203,27 @@ class ParakeetTDT(Timed):
         )
         read = segment(Piece(token["token"], token["start"], token["end"]) for token in tokens)
         return replace(read, unsure=found.sequences.shape[1] > most)
+
+
+def searched(loaded: Loaded, inputs: Inputs, logits: torch.Tensor, blank: int) -> torch.Tensor | None:
+    """The ids (frames,) on the best path of the text that a search finds; None where none is wanted.
+
+    Args:
+        loaded: its `scorer` is asked, too.
+        inputs: the keyword `beams` says how wide to search.
+        logits: (frames, vocabulary).
+        blank: the id of CTC's blank.
+    """
+    beams = inputs.keywords.get("beams")
+    if loaded.scorer is None and (beams or 1) == 1:
+        return None
+    import torch
+
+    from hark.training.decoding import BEAMS, ctc_prefix_beam, frame_path
+
+    likely = logits.float().log_softmax(-1).cpu().numpy()
+    best = ctc_prefix_beam(likely, blank, beams=beams or BEAMS, scorer=loaded.scorer)[0]
+    return torch.from_numpy(frame_path(likely, best.tokens, blank)).to(logits.device)
 
 
 def segment(pieces: Iterable[Piece]) -> Segment:

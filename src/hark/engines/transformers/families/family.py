@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.engines.engine import Capabilities
@@ -48,12 +48,16 @@ TRAINING_ONLY = frozenset({"masked_spec_embed"})  # weights that published check
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model and its processor in memory; the lock is held while the model works, never while text is waited for."""
+    """A model and its processor in memory; the lock is held while the model works, never while text is waited for.
+
+    `scorer` is the language model beside a recogniser (`hark.training.fusion.Scorer`), if there is one.
+    """
 
     processor: Any
     model: Any
     lock: Any = field(default_factory=threading.Lock)
     grammars: Grammars = field(default_factory=Grammars)
+    scorer: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +273,17 @@ class Transcriber(Family):
     """A model that only writes down (or translates) what it hears."""
 
     echoes_prompt = False
+
+    def load(self, folder: Path, **how: Any) -> Loaded:
+        """Load it, and the language model beside it, if there is one.
+
+        Raises:
+            ModelBrokenError: a weight or a file is missing, or the language model cannot be read.
+        """
+        from hark.training.language_model import beside
+
+        loaded = super().load(folder, **how)
+        return replace(loaded, scorer=beside(folder, self.tokenizer(loaded)))
 
     def refuse(self, can: Capabilities, options: Options) -> None:
         """Refuse a language wanted that the model does not write.
