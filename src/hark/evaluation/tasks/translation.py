@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hark.data.sample import Sample
     from hark.engines.engine import Capabilities
 
-_GAP, _REFERENCES, _UNKNOWN = ": ", "references ", 0
+_GAP, _REFERENCES, _VARYING = ": ", "references ", -1
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Translation(Task):
     def figures(self, counts: Mapping[str, float]) -> tuple[Figure, ...]:
         """BLEU, one for each tokeniser that was used, and chrF2; the signature says how."""
         several = {int(name.removeprefix(_REFERENCES)) for name in counts if name.startswith(_REFERENCES)}
-        number = several.pop() if len(several) == 1 else _UNKNOWN
+        number = several.pop() if len(several) == 1 else _VARYING
         cuts = sorted({name.partition(_GAP)[0] for name in counts if _GAP in name})
         found = []
         for cut in cuts:
