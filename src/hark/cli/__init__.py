@@ -15,6 +15,7 @@ from hark.cli import (
     classify,
     command,
     data,
+    evaluate,
     listen,
     models,
     music,
@@ -72,6 +73,7 @@ app.command()(with_model(talk.talk))
 app.add_typer(serve.app, name="serve")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
+app.command()(with_model(evaluate.evaluate))
 app.command()(tasks.tasks)
 app.command()(models.doctor)
 

@@ -106,7 +106,8 @@ _LOADING: dict[str, tuple[Any, Any]] = {
 def with_model(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command, in place of its parameter `load`, the options that say which model it uses and how.
 
-    typer reads the signature: that of the result has the options one by one.
+    One that has a parameter `model` of its own keeps that. typer reads the signature: that of the result has the
+    options one by one.
     """
 
     @functools.wraps(command)
@@ -114,13 +115,16 @@ def with_model(command: Callable[..., None]) -> Callable[..., None]:
         how = {name: values.pop(name) for name in _LOADING}
         download = how.pop("download")
         writer = how.pop("answer_with")
+        values |= {"model": model} if "model" in named else {}
         command(load=Load(model, download, writer, {name: value for name, value in how.items() if value}), **values)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = inspect.signature(command, eval_str=True).parameters.values()
+    named = {item.name for item in own}
     added = [
         inspect.Parameter(name, keyword, default=default, annotation=kind)
         for name, (kind, default) in {"model": (Model, None), **_LOADING}.items()
+        if name not in named
     ]
     kept = [item.replace(kind=keyword) for item in own if item.name != "load"]
     run.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hark.evaluation.task import Request
 
 UNKNOWN = "(not said)"
+CONDITION = "condition"  # what the task `robustness` calls it
 _FIELDS = ("id", "speaker", "language", "to", "task")
 
 
@@ -98,6 +100,20 @@ def value_of(sample: Sample, name: str) -> str:
     if found is None or found == "":
         return UNKNOWN
     return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str)
+
+
+def keyed(samples: Iterable[Sample]) -> Iterator[tuple[str, Sample]]:
+    """Samples with their ids, which have a number where another sample has the same: `a`, `a#2`."""
+    seen: Counter[str] = Counter()
+    for sample in samples:
+        seen[sample.id] += 1
+        yield (sample.id if seen[sample.id] == 1 else f"{sample.id}#{seen[sample.id]}"), sample
+
+
+def origin(key: str, sample: Sample) -> str:
+    """What a sample was made of: under several conditions (noise, rooms) it is one."""
+    condition = sample.about.get(CONDITION)
+    return key.removesuffix(f" | {condition}") if condition else key
 
 
 def known(samples: Iterable[Sample], names: Iterable[str]) -> None:

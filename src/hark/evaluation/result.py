@@ -161,14 +161,14 @@ class Result:
         Raises:
             DataError: there is no such result, or it is broken.
         """
-        from hark.evaluation.suites import task_of
+        from hark.evaluation.tasks import made
 
         folder = path if path.is_dir() else path.parent
         try:
             about = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
             with (folder / SAMPLES).open(encoding="utf-8") as file:
                 rows = tuple(Row.of(json.loads(line)) for line in file)
-            task = task_of(about["task"]["name"], about["task"]["options"])
+            task = made(about["task"]["name"], **about["task"]["options"])
             drawing = Drawing(**{each.name: about["intervals"][each.name] for each in fields(Drawing)})
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, OptionError):

@@ -110,7 +110,7 @@ def evaluate(
 
 def _drawn_by(row: Row, unit: str, setting: Setting) -> Row:
     by = {name: row.by[name] for name in setting.by}
-    return replace(row, by=by, unit=row.key if unit == "id" else row.by[unit])
+    return replace(row, by=by, unit=row.unit if unit == "id" else row.by[unit])
 
 
 def _check(listener: Listener, task: Task, data: Iterable[Sample], options: Mapping[str, Any]) -> None:
@@ -204,13 +204,10 @@ class _Run:
             yield Wanted(item, request)
 
     def _items(self) -> Iterator[tuple[_Item, Request]]:
-        seen: Counter[str] = Counter()
-        for number, sample in enumerate(self.task.samples(self.data)):
+        for number, (key, sample) in enumerate(chosen.keyed(self.task.samples(self.data))):
             if lacking := self.task.lacks(sample):
                 self.unscored[lacking] += 1
                 continue
-            seen[sample.id] += 1
-            key = sample.id if seen[sample.id] == 1 else f"{sample.id}#{seen[sample.id]}"
             digest = chosen.digest(sample)
             try:
                 request = _request(self.task, sample, self.listener, self.setting.options)
@@ -231,9 +228,9 @@ class _Run:
         clips = tuple(chosen.place(clip) for clip in item.sample.clips)
         by = {name: chosen.value_of(item.sample, name) for name in self._names}
         heard = reply.answer.usage.audio_seconds if reply.answer else 0.0
-        self._rows[item.number] = Row(
-            item.key, item.digest, score, item.prompt, reply.text, clips, by, heard=heard, seconds=reply.seconds
-        )
+        unit = chosen.origin(item.key, item.sample)
+        said = (item.prompt, reply.text, clips)
+        self._rows[item.number] = Row(item.key, item.digest, score, *said, by, unit, heard, reply.seconds)
         self._count(score)
 
     def _count(self, score: Score) -> None:

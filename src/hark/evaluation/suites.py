@@ -8,18 +8,16 @@ its data sets, and RTFx all audio by all time.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hark.data.formats import told
 from hark.errors import DataError, OptionError
-from hark.evaluation.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from hark.evaluation.task import Task
 
 _SHARD = re.compile(r"(.+?)(-\d{5}-of-\d{5})?\.(parquet|arrow)")
 
@@ -49,31 +47,6 @@ class Suite:
     parts: Callable[[Path], list[Part]]
     options: Mapping[str, Any] = field(default_factory=dict)
     by: tuple[str, ...] = ()
-
-
-def task_of(name: str, options: Mapping[str, Any] | None = None) -> Task:
-    """The task of a name with its options, whose values may be text.
-
-    Raises:
-        OptionError: there is no such task or option, or its value is wrong.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    kind: Any = TASKS.get(name)
-    if kind is None:
-        raise OptionError(f"There is no evaluation task {name!r}.", hint=f"There are {', '.join(TASKS)}.")
-    known = [each.name for each in fields(kind)]
-    for given in options or {}:
-        if given not in known:
-            has = f"It has {', '.join(known)}." if known else "It has none."
-            raise OptionError(f"The task {name} has no option {given!r}.", hint=has)
-    try:
-        made: Task = TypeAdapter(kind).validate_python(dict(options or {}))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise OptionError(f"The option {where} of the task {name} is wrong: {first['msg']}.") from error
-    return made
 
 
 def suite_of(name: str) -> Suite:
