@@ -174,11 +174,11 @@ def page(comparison: Comparison, sound: pages.Sound, most: int) -> str:
 def how(comparison: Comparison) -> str:
     """How it was tested, and what that does not say."""
     drawn = comparison.ours.about["drawn_by"]
+    drawing = comparison.drawing
     return (
-        f"Only the {len(comparison.pairs):,} samples that both results have. Interval: "
-        f"{100 * comparison.drawing.level:g} %, paired bootstrap by {drawn} ({comparison.units:,}); p: approximate randomisation, two-sided, "
-        f"{comparison.drawing.resamples:,} of each, seed {comparison.drawing.seed}. p is not corrected for the number "
-        "of figures."
+        f"Only the {len(comparison.pairs):,} samples that both results have. Interval: {100 * drawing.level:g} %, paired "
+        f"bootstrap by {drawn} ({comparison.units:,}); p: approximate randomisation, two-sided; {drawing.resamples:,} "
+        f"of each, seed {drawing.seed}. p is not corrected for the number of figures."
     )
 
 
