@@ -118,7 +118,7 @@ class Words(Scorer):
         if last not in self._charges:
             if len(self._charges) * len(self.spelling.texts) > _KEPT * 100:
                 self._charges.clear()
-            self._charges[last] = self.weight * self.unknown * self._leaves(last)
+            self._charges[last] = np.where(self._leaves(last), self.weight * self.unknown, 0.0)
         return self._charges[last]
 
     def _leaves(self, last: str) -> NDArray[np.bool_]:

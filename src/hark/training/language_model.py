@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hark.errors import DataError, ModelBrokenError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from hark.training.fusion import Scorer
@@ -111,8 +111,7 @@ def _causal(folder: Path, tokenizer: Any, told: Attributes) -> Scorer:
     if own.get_vocab() == tokenizer.get_vocab() and end is not None:
         begin = end if own.bos_token_id is None else own.bos_token_id
         return Shared(model, begin, end, told.alpha, told.beta)
-    upper = not any(name != name.upper() for name in Spelling.of(tokenizer).names if name and name[:1] != "<")
-    spelling = Spelling.of(tokenizer, str.lower if upper else str)
+    spelling = Spelling.of(tokenizer, str.lower if _in_capitals(tokenizer) else str)
     return Words(CausalWords(model, own), spelling, told.alpha, told.beta, bounds=told.score_boundary)
 
 
@@ -161,22 +160,34 @@ def write_beside(model: NGram, folder: Path, told: Attributes) -> Path:
     return within / FILE
 
 
-def sentences(path: Path, *, lowercase: bool = False, pieces: Any = None) -> Iterator[list[str]]:
+def sentences(
+    path: Path, *, lowercase: bool = False, pieces: Any = None, skipped: Callable[[str], object] = str
+) -> Iterator[list[str]]:
     """The sentences of a text, one a line, or the answers wanted of a data set, as words or as a tokenizer's pieces.
 
     Args:
         path: a data set in a format of `hark data`, where its name does not end in `.txt`.
         lowercase: make it lower case.
         pieces: the tokenizer of a recogniser, whose tokens are then modelled in place of words.
+        skipped: called with each sentence that the tokenizer cannot write; it is left out.
 
     Raises:
         DataError: it cannot be read.
     """
+    fold = str.upper if pieces and _in_capitals(pieces) else str.lower if lowercase else str
     for line in _texts(path):
-        text = line.lower() if lowercase else line
-        words = pieces.tokenize(text) if pieces else text.split()
-        if words:
-            yield words
+        text = fold(" ".join(line.split()))
+        ids = pieces(text, add_special_tokens=False).input_ids if pieces else ()
+        if pieces and pieces.unk_token_id in ids:
+            skipped(text)
+        elif text:
+            yield pieces.convert_ids_to_tokens(ids) if pieces else text.split()
+
+
+def _in_capitals(tokenizer: Any) -> bool:
+    """Whether a recogniser writes capital letters alone."""
+    names = [name for name in tokenizer.get_vocab() if name[:1] != "<"]
+    return any(name != name.lower() for name in names) and all(name == name.upper() for name in names)
 
 
 def _texts(path: Path) -> Iterator[str]:

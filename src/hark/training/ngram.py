@@ -112,14 +112,17 @@ def _counts(sentences: Iterable[Sequence[str]], order: int) -> list[Counter[Gram
     """How often each n-gram is said, by its length; `<s>` alone is none."""
     counts: list[Counter[Gram]] = [Counter() for _ in range(order)]
     for words in sentences:
-        for mark in {BEGIN, END, UNKNOWN} & set(words):
-            raise DataError(f"The text holds {mark}, which is a mark in language models.", hint="Remove it.")
+        if not {BEGIN, END, UNKNOWN}.isdisjoint(words):
+            raise DataError("The text holds <s>, </s> or <unk>, which are marks in language models.", hint="Remove it.")
         said = (BEGIN, *words, END) if words else ()
         for length in range(1, order + 1):
             counts[length - 1].update(zip(*(said[n:] for n in range(length)), strict=False))
     del counts[0][BEGIN,]
     if not counts[0]:
         raise DataError("There is no word in the text.", hint="One sentence on each line.")
+    odd = next((word for (word,) in counts[0] if word.split() != [word]), None)
+    if odd is not None:
+        raise DataError(f"{odd!r} is no word: there is white space in it.", hint="ARPA files cannot hold it.")
     return counts
 
 
