@@ -176,7 +176,7 @@ def how(comparison: Comparison) -> str:
     drawn = comparison.ours.about["drawn_by"]
     drawing = comparison.drawing
     return (
-        f"Only the {len(comparison.pairs):,} samples that both results have. Interval: {100 * drawing.level:g} %, paired "
+        f"Only the {len(comparison.pairs):,} samples that both have. Interval: {100 * drawing.level:g} %, paired "
         f"bootstrap by {drawn} ({comparison.units:,}); p: approximate randomisation, two-sided; {drawing.resamples:,} "
         f"of each, seed {drawing.seed}. p is not corrected for the number of figures."
     )
