@@ -80,6 +80,7 @@ def normaliser(name: str) -> Callable[[str], str]:
     return NORMALISERS[name][0]
 
 
+@cache
 def signature(name: str) -> str:
     """How a normaliser is named in a result."""
     about = NORMALISERS[name][1]
