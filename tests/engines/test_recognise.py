@@ -20,7 +20,7 @@ from hark.engines.builtin.recognise import Recogniser
 from hark.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from hark.answers.transcript import Segment
@@ -47,9 +47,24 @@ def meeting(examples: Path) -> np.ndarray:
     return soundfile.read(examples / "standup.flac", dtype="float32")[0]
 
 
+@pytest.fixture(scope="module")
+def piece(meeting: np.ndarray) -> np.ndarray:
+    return meeting[: 12 * RATE]
+
+
+@pytest.fixture(scope="module")
+def deltas(recogniser: Recogniser, piece: np.ndarray) -> list[Delta]:
+    """What is told of the piece: several tests look at it, as hearing it takes seconds."""
+    return list(recogniser.recognise([piece]))
+
+
 def heard(recogniser: Recogniser, samples: np.ndarray) -> list[Segment]:
     blocks = (samples[start : start + 50000] for start in range(0, len(samples), 50000))
-    return [segment for delta in recogniser.recognise(blocks) for segment in delta.segments]
+    return found(recogniser.recognise(blocks))
+
+
+def found(deltas: Iterable[Delta]) -> list[Segment]:
+    return [segment for delta in deltas for segment in delta.segments]
 
 
 def text(segments: list[Segment]) -> str:
@@ -67,22 +82,21 @@ def errors(reference: str, said: str) -> int:
 
 
 def test_real_speech_is_recognised_with_true_times(recogniser: Recogniser, jfk: np.ndarray) -> None:
-    found = heard(recogniser, jfk)
-    assert errors(SPEECH, text(found)) <= 0.5 * len(SPEECH.split())
-    words = [word for segment in found for word in segment.words]
+    segments = heard(recogniser, jfk)
+    assert errors(SPEECH, text(segments)) <= 0.5 * len(SPEECH.split())
+    words = [word for segment in segments for word in segment.words]
     assert all(0 <= word.start < word.end <= 11.0 for word in words)
     assert all(left.end <= right.start + 1e-6 for left, right in pairwise(words))
     assert all(word.confidence is not None and 0 <= word.confidence <= 1 for word in words)
     # "country" ends the sentence at 10.4 s and is also said at 6.4 s.
     assert any(word.text == "country" and abs(word.end - 10.4) < 0.3 for word in words)
-    for segment in found:
+    for segment in segments:
         assert segment.text == " ".join(word.text for word in segment.words)
         assert (segment.start, segment.end) == (segment.words[0].start, segment.words[-1].end)
 
 
-def test_times_move_with_the_recording(recogniser: Recogniser, meeting: np.ndarray) -> None:
-    piece = meeting[: 12 * RATE]
-    at_once = [word for segment in heard(recogniser, piece) for word in segment.words]
+def test_times_move_with_the_recording(recogniser: Recogniser, piece: np.ndarray, deltas: list[Delta]) -> None:
+    at_once = [word for segment in found(deltas) for word in segment.words]
     # A whole number of the detector's batches, so that both runs cut at the same samples.
     silence = np.zeros(64 * 512 * 4, np.float32)
     later = [word for segment in heard(recogniser, np.concatenate((silence, piece))) for word in segment.words]
@@ -95,14 +109,13 @@ def test_times_move_with_the_recording(recogniser: Recogniser, meeting: np.ndarr
     assert matches >= 0.8 * len(at_once)
 
 
-def test_segments_come_in_order_with_progress(recogniser: Recogniser, meeting: np.ndarray) -> None:
-    deltas = list(recogniser.recognise([meeting[: 20 * RATE]]))
-    segments = [segment for delta in deltas for segment in delta.segments]
+def test_segments_come_in_order_with_progress(deltas: list[Delta]) -> None:
+    segments = found(deltas)
     progress = [delta.heard for delta in deltas if delta != Delta()]  # empty ones are places to stop
     assert [s.start for s in segments] == sorted(s.start for s in segments)
     assert None not in progress
     assert progress == sorted(progress)  # type: ignore[type-var]
-    assert progress[-1] == 20.0
+    assert progress[-1] == 12.0
 
 
 @pytest.mark.parametrize("kind", ["silence", "noise", "tone"])
@@ -119,12 +132,11 @@ def test_what_is_not_speech_gives_no_words(recogniser: Recogniser, kind: str) ->
 
 
 def test_clear_speech_is_trusted_and_drowned_speech_is_said_to_be_unsure(
-    recogniser: Recogniser, meeting: np.ndarray
+    recogniser: Recogniser, piece: np.ndarray, deltas: list[Delta]
 ) -> None:
-    clear = meeting[: 20 * RATE]
-    noise = np.random.default_rng(0).standard_normal(len(clear)).astype(np.float32)
-    drowned = clear + noise * np.float32(0.2 * np.sqrt(np.mean(clear**2)))
-    good, bad = heard(recogniser, clear), heard(recogniser, drowned)
+    noise = np.random.default_rng(0).standard_normal(len(piece)).astype(np.float32)
+    drowned = piece + noise * np.float32(0.2 * np.sqrt(np.mean(piece**2)))
+    good, bad = found(deltas), heard(recogniser, drowned)
     assert good
     assert bad
     assert verdict(good) is None
@@ -147,14 +159,15 @@ def test_a_short_clip_starts_one_worker(meeting: np.ndarray) -> None:
     assert recogniser.workers == []
 
 
-def test_a_killed_worker_is_replaced_and_nothing_is_lost(recogniser: Recogniser, meeting: np.ndarray) -> None:
-    piece = meeting[: 12 * RATE]
-    expected = text(heard(recogniser, piece))
-    deltas = recogniser.recognise([piece])
-    said = list(next(deltas).segments)
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(
+    recogniser: Recogniser, piece: np.ndarray, deltas: list[Delta]
+) -> None:
+    expected = text(found(deltas))
+    again = recogniser.recognise([piece])
+    said = list(next(again).segments)
     for pid in recogniser.workers:
         os.kill(pid, signal.SIGKILL)
-    said += [segment for delta in deltas for segment in delta.segments]
+    said += found(again)
     assert text(said) == expected
     os.kill(recogniser.workers[0], signal.SIGKILL)  # and one that was idle
     assert text(heard(recogniser, piece)) == expected
@@ -191,7 +204,7 @@ def test_closing_the_iterator_stops_the_work_at_once(recogniser: Recogniser, mee
 
 
 def test_two_calls_at_once_get_their_own_words(recogniser: Recogniser, meeting: np.ndarray) -> None:
-    pieces = [meeting[: 8 * RATE], meeting[20 * RATE : 28 * RATE]]
+    pieces = [meeting[: 5 * RATE], meeting[20 * RATE : 25 * RATE]]
     alone = [text(heard(recogniser, piece)) for piece in pieces]
     together = ["", ""]
 

@@ -48,4 +48,5 @@ def _make(folder: Path, seed: int, configured: Any, made: Any) -> Path:
     model.generation_config.text_decoder_lang_to_code_id = dict(
         zip(LANGUAGES, words.convert_tokens_to_ids(codes), strict=True)
     )
+    model.generation_config.max_new_tokens = 40  # random weights never end a text, and long ones take long
     return saved(folder, model, SeamlessM4TProcessor(SeamlessM4TFeatureExtractor(), words))
