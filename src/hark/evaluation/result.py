@@ -7,6 +7,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hark.errors import DataError, OptionError, OutputError
@@ -75,9 +76,9 @@ class Figured:
         return {**self.figure.to_dict(), "low": low, "high": high}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result:
-    """All of it.
+    """All of it; what is made of the rows is made once.
 
     Attributes:
         task: what was measured.
@@ -91,7 +92,7 @@ class Result:
     about: Mapping[str, Any]
     drawing: Drawing = field(default_factory=Drawing)
 
-    @property
+    @cached_property
     def scores(self) -> Sequence[Score]:
         """Of all samples, settled."""
         return self.task.settled([row.score for row in self.rows])
@@ -101,7 +102,7 @@ class Result:
         """Samples that got no answer."""
         return tuple(row for row in self.rows if row.score.failed)
 
-    @property
+    @cached_property
     def wrong(self) -> tuple[Row, ...]:
         """Samples whose answer is not right, the worst first."""
         settled = {row.key: score for row, score in zip(self.rows, self.scores, strict=True)}
@@ -110,6 +111,10 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: everything but the rows."""
+        return self._told
+
+    @cached_property
+    def _told(self) -> dict[str, Any]:
         scores, units = self.scores, [row.unit for row in self.rows]
         counts = added(scores)
         failures = Counter(row.score.failed for row in self.failed)
