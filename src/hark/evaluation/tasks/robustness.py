@@ -66,6 +66,12 @@ class Robustness(Task):
         noises = (Condition(snr=snr, noise=noise) for snr in self.snrs)
         return (Condition(), *noises, *(Condition(reverberation=room) for room in self.rooms))
 
+    @property
+    def _how(self) -> str:
+        """What noise and rooms were, for the result."""
+        noise = [f"{self.noise} as noise" if self.noise else "pink noise"] if self.snrs else []
+        return ", ".join([*noise, *(["made rooms of 100 m3, 1.5 m away"] if self.rooms else [])])
+
     def samples(self, given: Iterable[Sample]) -> Iterator[Sample]:
         """Each sample under each condition."""
         for sample in self.inner.samples(given):
@@ -100,7 +106,7 @@ class Robustness(Task):
 
     def figures(self, counts: Mapping[str, float]) -> tuple[Figure, ...]:
         """The other task's first figure under each condition, and its mean over all that are not clean."""
-        made = {name: self.inner.figures(_of(counts, name))[0] for name in _conditions(counts)}
+        made = {name: self._first(_of(counts, name)) for name in _conditions(counts)}
         found = tuple(replace(figure, name=f"{figure.name}, {name}") for name, figure in made.items())
         worse = [figure.value for name, figure in made.items() if name != _CLEAN and figure.value is not None]
         if not worse:
@@ -108,6 +114,10 @@ class Robustness(Task):
         first = next(iter(made.values()))
         mean = replace(first, name=f"{first.name}, mean of all but clean", value=sum(worse) / len(worse))
         return (mean, *found)
+
+    def _first(self, counts: Mapping[str, float]) -> Figure:
+        figure = self.inner.figures(counts)[0]
+        return replace(figure, by="; ".join(filter(None, (figure.by, self._how))))
 
     def tables(self, counts: Mapping[str, float]) -> tuple[Table, ...]:
         """All figures of the other task: a row for each condition."""
