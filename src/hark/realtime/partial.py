@@ -20,6 +20,7 @@ from hark.engines.asking import prepared
 from hark.engines.engine import Options
 from hark.engines.live import Live, Partial
 from hark.errors import AudioError
+from hark.training.online import agreement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -184,13 +185,11 @@ def _edits(left: Sequence[str], right: Sequence[str]) -> list[int]:
 
 def _agreed(before: Sequence[_Unit], now: Sequence[_Unit]) -> int:
     """How many words two hearings have in common; what stands after the last word of one is not known yet."""
-    count = 0
-    for one, other in zip(before, now, strict=False):
-        last = count + 1 in (len(before), len(now))
-        if one.key != other.key or (last and one.text.strip() != other.text.strip()):
-            break
-        count += 1
-    return count
+
+    def same(one: _Unit, other: _Unit, last: bool) -> bool:
+        return one.key == other.key and (not last or one.text.strip() == other.text.strip())
+
+    return agreement(before, now, same)
 
 
 def _units(transcript: Transcript, begin: float) -> Iterator[_Unit]:
