@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,9 @@ from hark.evaluation.runner import Progress, Setting, evaluate
 from hark.listener import Listener
 
 if TYPE_CHECKING:
+    from hark.data.sample import Sample
     from hark.evaluation.result import Result
+    from hark.evaluation.task import Reply, Score
 
 SAMPLES = [
     sample(1, speaker="a"),
@@ -51,7 +53,8 @@ def test_answers_are_scored_and_written_down(tmp_path: Path) -> None:
     assert set(written["groups"]["about.place.room"]) == {"hall", "(not said)"}
     assert [row.key for row in result.wrong] == ["4", "3", "2"]
     assert written["model"]["name"] == "told"
-    assert written["task"] == {"name": "words", "about": "word errors", "options": {"lower": False}}
+    measured = {"name": "words", "about": "word errors", "options": {"lower": False}, "timed": False}
+    assert written["task"] == measured
     assert {"machine", "versions", "seconds", "began", "data"} <= written.keys()
 
 
@@ -142,6 +145,29 @@ def test_a_limit_draws_samples_by_the_seed(tmp_path: Path) -> None:
     assert len(drawn(5, 0)) == 5
     assert drawn(5, 0) == drawn(5, 0) != drawn(5, 1)
     assert set(drawn(5, 0)) < set(drawn(9, 0))
+
+
+def test_a_judge_is_asked_once(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    @dataclass(frozen=True)
+    class Judged(Words):
+        judge: str | None = "somebody"
+
+        def score(self, sample: Sample, reply: Reply) -> Score:
+            calls.append(sample.id)
+            found = super().score(sample, reply)
+            return replace(found, counts={**found.counts, "judged": int(sample.id != "2" or len(calls) > 4)})
+
+    def judged(**setting: Any) -> Result:
+        return evaluate(Listener(Told(SAID)), Judged(), SAMPLES, tmp_path, Setting(**setting))
+
+    first = judged()
+    assert calls == ["1", "2", "3", "4"]
+    assert judged().rows == first.rows
+    assert calls == ["1", "2", "3", "4"]
+    judged(retry=True)  # the verdict that there was none
+    assert calls == ["1", "2", "3", "4", "2"]
 
 
 KILLED = """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hark.errors import DataError, OptionError
 from hark.evaluation import page as pages
-from hark.evaluation.report import shown, table
+from hark.evaluation.report import bare, shown, table
 from hark.evaluation.statistics import Drawing, differences
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def page(comparison: Comparison, sound: pages.Sound, most: int) -> str:
     places = {pair.ours.key: number for number, pair in enumerate(comparison.pairs)}
     cards = [_card(comparison, pair, (n, places[pair.ours.key]), sound) for n, pair in enumerate(apart[:most])]
     body = ["<h2>Figures</h2>", pages.table(heads, cells), f'<p class="soft">{escape(how(comparison))}</p>']
-    body += pages.cards("Samples that differ", cards, len(apart), first="the widest apart first")
+    body += pages.cards("Samples that differ", "the widest apart first", cards, len(apart))
     heading = f"{ours} against {theirs}: {comparison.ours.about['task']['name']}"
     return pages.filled(heading, _wins(comparison), body, pages.foot(sound))
 
@@ -204,7 +204,7 @@ def _signed(value: float, unit: str) -> str:
 
 
 def _inside(low: float, high: float, unit: str) -> str:
-    return f"{_signed(low, unit).removesuffix(' %')} to {_signed(high, unit)}"
+    return f"{bare(_signed(low, unit))} to {_signed(high, unit)}"
 
 
 def _chance(p: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hark.answers.answer import Answer, Notice, Usage
 from hark.answers.transcript import Segment, Word
 from hark.errors import OutputError
-from hark.evaluation.task import Reply
+from hark.evaluation.task import Reply, Score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ class Journal:
         """
         self.path, self._model = folder / NAME, json.loads(json.dumps(model))
         self._known: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._scored: dict[str, tuple[str, dict[str, Any]]] = {}
         self.seconds, self.runs = 0.0, 0
         self._last = 0.0
 
@@ -79,6 +80,21 @@ class Journal:
         self._last = now
         return read_reply(json.loads(json.dumps(values)))
 
+    def score(self, key: str, judged: str) -> Score | None:
+        """The score of a sample; None where it was not judged so."""
+        before, values = self._scored.get(key, ("", {}))
+        return Score(**values) if before == judged else None
+
+    def add_score(self, key: str, judged: str, score: Score) -> Score:
+        """Write down a score that was dear: a judge was asked; returns it as a later run would read it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        values = json.loads(json.dumps(score.to_dict()))
+        self._write({"key": key, "judged": judged, "score": values})
+        return Score(**values)
+
     def _write(self, values: Mapping[str, Any]) -> None:
         try:
             self._file.write(json.dumps(values, ensure_ascii=False).encode() + b"\n")
@@ -107,7 +123,9 @@ class Journal:
             whole += len(line)
             with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that is broken is asked once more
                 values = json.loads(line)
-                if "run" in values:
+                if "score" in values:
+                    self._scored[values["key"]] = (values["judged"], values["score"])
+                elif "run" in values:
                     self._same(values["model"])
                     self.runs, last = self.runs + 1, values["run"]
                 else:

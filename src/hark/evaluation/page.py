@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hark.evaluation.task import Score
 
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
+_NAMED = {False: ("Mistakes", "worst first"), True: ("How long each took", "slowest first")}
 _BESIDE = ("alignment",)  # details that are shown in a way of their own
 
 
@@ -106,7 +107,7 @@ def page(result: Result, told: Mapping[str, Any], sound: Sound, most: int) -> st
         *_figures(told),
         *_groups(told["groups"]),
         *_tables(told["tables"]),
-        *cards("Mistakes", found, len(wrong)),
+        *cards(*_NAMED[told["task"]["timed"]], found, len(wrong)),
         *_failures(told["failures"]),
         *_made(told),
     ]
@@ -189,7 +190,7 @@ def _tables(tables: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield table(each["head"], rows)
 
 
-def cards(heading: str, found: Sequence[str], count: int, first: str = "worst first") -> Iterator[str]:
+def cards(heading: str, first: str, found: Sequence[str], count: int) -> Iterator[str]:
     """Cards that can be searched and put in order; there are `count` in all."""
     if not found:
         return

@@ -37,7 +37,12 @@ def within(figure: Mapping[str, Any]) -> str:
     if figure.get("low") is None:
         return ""
     low, high = shown(figure["low"], figure["unit"]), shown(figure["high"], figure["unit"])
-    return f"{low.removesuffix(' %')} to {high}"
+    return f"{bare(low)} to {high}"
+
+
+def bare(number: str) -> str:
+    """A number without its unit."""
+    return number.partition(" ")[0]
 
 
 def title(told: Mapping[str, Any]) -> str:
@@ -71,7 +76,9 @@ def text(told: Mapping[str, Any]) -> Iterator[str]:
 
 def counts(told: Mapping[str, Any]) -> str:
     """How many samples there were, and what became of them."""
-    parts = [f"{told['samples']:,} samples", f"{told['wrong']:,} not right"]
+    parts = [f"{told['samples']:,} samples"]
+    if not told["task"]["timed"]:
+        parts.append(f"{told['wrong']:,} not right")
     if told["failed"]:
         parts.append(f"{told['failed']:,} failed and are counted as wrong")
     parts += [f"{count:,} left out: they lack {what}" for what, count in told["data"].get("unscored", {}).items()]
@@ -80,12 +87,19 @@ def counts(told: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def mistakes(told: Mapping[str, Any]) -> str:
+    """What the samples are called that are listed."""
+    return "The slowest" if told["task"]["timed"] else "Mistakes, the worst first"
+
+
 def drawn(told: Mapping[str, Any]) -> str:
     """How the intervals are made, and what they do not say."""
     by, how = told["drawn_by"], told["intervals"]
     if not how["resamples"] or how["units"] < 2:
         return "No intervals."
-    rest = "" if by != "sample" else " They say nothing about other speakers or recordings than these."
+    rest = "" if by != "sample" else " They say nothing about other speakers than these."
+    if any(figure["low"] is not None and figure["low"] == figure["high"] for figure in told["figures"]):
+        rest += " One of a single point says that all samples are alike, and not that the figure is sure."
     each = f"{by}s" if by in ("sample", "speaker") else f"groups of {by}"
     return (
         f"Intervals: {100 * how['level']:g} %, bootstrap percentile, {how['resamples']:,} resamples of "
@@ -135,7 +149,7 @@ def _markdown(result: Result, told: Mapping[str, Any]) -> Iterator[str]:
         yield f"\n## {each['name']}\n"
         yield from table(each["head"], ([_cell(cell) for cell in row] for row in each["rows"]))
     if wrong := result.wrong:
-        yield f"\n## The worst {min(len(wrong), _SHOWN)} of {len(wrong)}\n"
+        yield f"\n## {mistakes(told)}: {min(len(wrong), _SHOWN)} of {len(wrong)}\n"
         yield from (line for row in wrong[:_SHOWN] for line in _mistake(row))
     if told["failures"]:
         yield "\n## Failures\n"

@@ -182,9 +182,10 @@ class _Run:
         content = hashlib.sha256("".join(sorted(row.digest for row in rows)).encode()).hexdigest()
         options = {name: str(value) for name, value in self.setting.options.items()}
         values: dict[str, Any] = asdict(self.task) if is_dataclass(self.task) else {}
+        task = {"name": self.task.name, "about": self.task.about, "options": values, "timed": self.task.alone}
         return {
             "model": about.model(self.listener.engine),
-            "task": {"name": self.task.name, "about": self.task.about, "options": values},
+            "task": task,
             "data": {**described, "sha256": content, "unscored": dict(self.unscored)},
             "options": options,
             "drawn_by": "sample" if unit == "id" else unit,
@@ -224,7 +225,7 @@ class _Run:
         self.listener.engine.warm()
 
     def _keep(self, item: _Item, reply: Reply) -> None:
-        score = self.task.score(item.sample, reply)
+        score = self._score(item, reply)
         clips = tuple(chosen.place(clip) for clip in item.sample.clips)
         by = {name: chosen.value_of(item.sample, name) for name in self._names}
         heard = reply.answer.usage.audio_seconds if reply.answer else 0.0
@@ -232,6 +233,18 @@ class _Run:
         said = (item.prompt, reply.text, clips)
         self._rows[item.number] = Row(item.key, item.digest, score, *said, by, unit, heard, reply.seconds)
         self._count(score)
+
+    def _score(self, item: _Item, reply: Reply) -> Score:
+        """The score of a reply; a judge is asked once, and its verdict kept."""
+        judge = getattr(getattr(self.task, "inner", self.task), "judge", None)
+        if judge is None:
+            return self.task.score(item.sample, reply)
+        told = [self.task.name, str(self.task), item.digest, item.prompt, reply.text, reply.error]
+        judged = hashlib.sha256(repr(told).encode()).hexdigest()
+        found = self.journal.score(item.key, judged)
+        if found is not None and not (self.setting.retry and found.counts.get("judged") == 0):
+            return found
+        return self.journal.add_score(item.key, judged, self.task.score(item.sample, reply))
 
     def _count(self, score: Score) -> None:
         for name, value in score.counts.items():
