@@ -426,6 +426,8 @@ def test_curves_of_a_task_that_settles() -> None:
         ("hallucination", {"seconds": [0]}, "seconds cannot be"),
         ("robustness", {"task": "speed"}, "cannot be done in noise"),
         ("robustness", {"snrs": [500]}, "no such noise"),
+        ("robustness", {"snrs": "loud"}, "option snrs"),
+        ("robustness", {"options": "plain"}, "option options"),
         ("robustness", {"noise": "not there.wav"}, "not there.wav"),
         ("intent", {"grammar": "not there.yaml"}, "cannot be read"),
         ("schema", {"schema": "not there.json"}, "cannot be read"),
@@ -435,6 +437,14 @@ def test_options_that_cannot_be_honoured_are_refused(name: str, options: dict[st
     with pytest.raises((OptionError, AudioError), match=words) as caught:
         made(name, **options)
     assert caught.value.hint
+
+
+def test_options_may_come_as_text() -> None:
+    task: Any = made("robustness", snrs="10, 0", rooms=0.5, options='{"normaliser": "none"}')
+    assert (task.snrs, task.rooms, task.inner.normaliser) == ((10.0, 0.0), (0.5,), "none")
+    task = made("robustness", rooms="")
+    assert task.rooms == ()
+    assert made("diarization", collar="0", overlaps="false") == made("diarization", collar=0.0, overlaps=False)
 
 
 def test_every_task_is_registered_under_its_name_and_figures_nothing_from_nothing() -> None:

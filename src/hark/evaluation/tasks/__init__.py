@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from hark.evaluation.tasks.robustness import Robustness
 from hark.evaluation.tasks.silence import Silence
 from hark.evaluation.tasks.speakers import Diarization
 from hark.evaluation.tasks.speed import Speed
+from hark.evaluation.tasks.streaming import Streaming
 from hark.evaluation.tasks.times import Times
 from hark.evaluation.tasks.translation import Translation
 
@@ -39,13 +41,14 @@ TASKS: dict[str, type[Task]] = {
     "hallucination": Silence,
     "robustness": Robustness,
     "speed": Speed,
+    "streaming": Streaming,
 }
 # What the data call a task, where it is not its name here.
 _OF_DATA = {"transcribe": "asr", "translate": "translation", "command": "intent", "diarize": "diarization"}
 
 
 def made(name: str, **options: Any) -> Task:
-    """The task of a name, with values of its fields.
+    """The task of a name, with values of its fields; as text, several are parted by commas, a mapping is JSON.
 
     Raises:
         OptionError: there is no such task, it has no such field, or its value is wrong.
@@ -55,12 +58,13 @@ def made(name: str, **options: Any) -> Task:
     if name not in TASKS:
         raise OptionError(f"There is no task {name!r} to evaluate.", hint=f"Tasks are {', '.join(TASKS)}.")
     kind: Any = TASKS[name]
-    known = [field.name for field in fields(kind)]
+    known = {field.name: str(field.type) for field in fields(kind)}
     if unknown := sorted(set(options) - set(known)):
         hint = f"It has {', '.join(known)}." if known else "It has none."
         raise OptionError(f"The task {name} has no option {unknown[0]!r}.", hint=hint, param=unknown[0])
     try:
-        task: Task = TypeAdapter(kind).validate_python(options)
+        read = {option: _read(known[option], value) for option, value in options.items()}
+        task: Task = TypeAdapter(kind).validate_python(read)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if isinstance(own := first.get("ctx", {}).get("error"), HarkError):  # a task's own check of its fields
@@ -68,6 +72,20 @@ def made(name: str, **options: Any) -> Task:
         param = str(first["loc"][0]) if first["loc"] else None
         raise OptionError(f"The option {param} of the task {name} is wrong.", hint=first["msg"], param=param) from error
     return task
+
+
+def _read(kind: str, value: Any) -> Any:
+    """A value that may have come as text from a command line."""
+    if isinstance(value, str) and kind.startswith("tuple"):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, int | float) and kind.startswith("tuple"):
+        return [value]
+    if isinstance(value, str) and kind.startswith("Mapping"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
 
 
 def fitting(sample: Sample) -> str | None:
