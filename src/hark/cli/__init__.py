@@ -24,6 +24,7 @@ from hark.cli import (
     sounds,
     talk,
     tasks,
+    train,
     transcribe,
     understand,
 )
@@ -73,6 +74,7 @@ app.command()(with_model(talk.talk))
 app.add_typer(serve.app, name="serve")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
 app.command()(with_model(evaluate.evaluate))
 app.command()(tasks.tasks)
 app.command()(models.doctor)

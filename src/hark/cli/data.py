@@ -128,7 +128,7 @@ def prepare(
     form: From = None,
     audio: AudioRoot = None,
     vocab: Annotated[
-        str, typer.Option("--vocab", help="Pieces of words, such as 1000; characters; or a folder that has some.")
+        str, typer.Option("--vocab", help="Pieces, such as 1000; characters; words; or a folder that has some.")
     ] = "characters",
     bins: Annotated[int, typer.Option("--bins", help="Mel bands.")] = 80,
     shard: Annotated[int, typer.Option("--shard", help="Samples in each shard.")] = 500,

@@ -19,7 +19,9 @@ def generate(model: Any, inputs: Any = None, generation_config: Any = None, **kw
     """
     features = kwargs.pop("input_features", inputs)
     mask, streamer = kwargs.pop("attention_mask", None), kwargs.pop("streamer", None)
+    longest = kwargs.pop("max_length", None)  # with the start
     most = kwargs.pop("max_new_tokens", None) or getattr(generation_config, "max_new_tokens", None)
+    most = most or (longest - 1 if longest else None)
     kwargs.pop("stopping_criteria", None)  # it is over before they could be asked
     wrong = sorted(name for name, value in kwargs.items() if name not in _NO_MATTER and not _plain(name, value))
     if wrong:
@@ -29,8 +31,7 @@ def generate(model: Any, inputs: Any = None, generation_config: Any = None, **kw
     paths = [row[:length].tolist() for row, length in zip(log_probs.argmax(-1), lengths.tolist(), strict=True)]
     rows = [[token for token in collapsed(path, blank) if token != end] for path in paths]
     whole = [[start, *row, end] if most is None or len(row) < most else [start, *row[:most]] for row in rows]
-    longest = max(map(len, whole))
-    ids = [row + [blank] * (longest - len(row)) for row in whole]
+    ids = [row + [blank] * (max(map(len, whole)) - len(row)) for row in whole]
     if streamer is not None:
         _stream(streamer, whole[0])
     return torch.tensor(ids, dtype=torch.long, device=log_probs.device)

@@ -35,7 +35,7 @@ class Wishes:
     """How features and labels are made.
 
     Attributes:
-        vocab: how many pieces of words, `characters`, or a folder that has a vocabulary.
+        vocab: how many pieces of words, `characters`, `words`, or a folder that has a vocabulary.
         bins: mel bands.
         shard: samples in each shard.
         longest: seconds; longer recordings are left out, and named.
@@ -49,11 +49,11 @@ class Wishes:
     lowercase: bool = False
 
     def __post_init__(self) -> None:
-        sized = self.vocab == vocabulary.CHARACTERS or self.vocab.isdigit() or Path(self.vocab).is_dir()
+        sized = vocabulary.learned(self.vocab) or Path(self.vocab).is_dir()
         if not sized or self.vocab == "0":
             raise OptionError(
                 f"The vocabulary cannot be {self.vocab!r}.",
-                hint="Give a number of pieces, `characters`, or a folder that has one.",
+                hint="Give a number of pieces, `characters`, `words`, or a folder that has one.",
             )
         if not (1 <= self.bins <= 256 and self.shard >= 1 and self.longest > 0):
             raise OptionError("There have to be 1 to 256 bins, and a shard of 1 sample or more, of some length.")
@@ -182,7 +182,7 @@ def _finish(out: Path, wishes: Wishes, shards: int, skipped: list[dict[str, str]
     if not some:
         raise DataError("No sample can be used.", hint=skipped[0]["why"] if skipped else "There are none.")
     rows = (row for said in _said(out, shards) for row in said["rows"])
-    if wishes.vocab == vocabulary.CHARACTERS or wishes.vocab.isdigit():
+    if vocabulary.learned(wishes.vocab):
         vocabulary.train((row["text"] for row in rows), wishes.vocab, out)
     else:
         vocabulary.take(Path(wishes.vocab), out)

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 MODEL, VOCAB = "sentencepiece.bpe.model", "vocab.json"
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 _END, UNKNOWN = 2, 3
-CHARACTERS = "characters"
+CHARACTERS, WORDS = "characters", "words"
+_WHOLE = {CHARACTERS: "char", WORDS: "word"}  # what sentencepiece calls them
+
+
+def learned(size: str) -> bool:
+    """Whether a vocabulary is made of texts; else its name is that of a folder that has one."""
+    return size in _WHOLE or size.isdigit()
 
 
 def train(texts: Iterable[str], size: str, folder: Path) -> None:
-    """Learn a vocabulary of `size` pieces (fewer where the texts have no more), or of `characters`, into a folder.
+    """Learn a vocabulary of `size` pieces (fewer where the texts have no more), `characters` or `words`, into a folder.
 
     Raises:
         DataError: there is no text, or the size is too small for its characters.
@@ -31,7 +37,8 @@ def train(texts: Iterable[str], size: str, folder: Path) -> None:
     """
     sentencepiece = _library()
     model = io.BytesIO()
-    kind = {"model_type": "char", "vocab_size": 100_000} if size == CHARACTERS else {"vocab_size": int(size)}
+    whole = _WHOLE.get(size)
+    kind = {"model_type": whole, "vocab_size": 100_000} if whole else {"vocab_size": int(size)}
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts),
