@@ -146,6 +146,23 @@ def test_tasks_are_told_from_data_and_have_options(data: Path) -> None:
     assert made["samples"] == 6
 
 
+def test_recordings_are_written_down_while_they_go_on(data: Path, examples: Path) -> None:
+    row = {"audio": str(examples / "order.flac"), "text": "please order two boxes of paper"}
+    data.write_text(json.dumps(row))
+    how = ("--streaming", "--set", "chunk=2", "--set", "normaliser=none", "--resamples", 0)
+    told = json.loads(run("echo", data, *how, "--json", "-q")[1])
+    assert told["task"]["options"] == {
+        "task": "asr",
+        "options": {"normaliser": "none"},
+        "policy": "local-agreement",
+        "chunk": 2.0,
+    }
+    figures = {figure["name"]: figure["value"] for figure in told["figures"]}
+    assert figures["WER"] > 0
+    assert 0 < figures["LAAL"] <= figures["LAAL, computation-aware"]
+    assert run("echo", data, "--streaming", "--task", "choice")[0] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -56,6 +56,7 @@ def evaluate(
     data: e.Data = None,
     task: e.Task = None,
     suite: e.Suite = None,
+    streaming: e.StreamingToo = False,
     against: e.Against = None,
     values: e.Set = None,
     folder: e.Out = None,
@@ -98,7 +99,7 @@ def evaluate(
         if model is not None and data is None and task is None and _is_result(model):
             _compare_results(model, against, wishes)
             return
-        works = _works(data, (task, suite), _pairs(values), (form, audio, limit, seed))
+        works = _works(data, (task, suite, streaming), _pairs(values), (form, audio, limit, seed))
         _evaluate(replace(load, model=model), against, works, wishes, suite)
 
 
@@ -233,16 +234,15 @@ def _is_result(name: str) -> bool:
 
 
 def _works(
-    data: Path | None, wanted: tuple[str | None, str | None], values: Mapping[str, Any], how: tuple[Any, ...]
+    data: Path | None, wanted: tuple[str | None, str | None, bool], values: Mapping[str, Any], how: tuple[Any, ...]
 ) -> list[_Work]:
     from hark.evaluation.chosen import DataSet
     from hark.evaluation.suites import said, suite_of
-    from hark.evaluation.tasks import made
 
-    (task, name), (form, audio, limit, seed) = wanted, how
+    (task, name, streaming), (form, audio, limit, seed) = wanted, how
     if name is None:
         chosen = DataSet((data,) if data else (), form, audio, limit, seed)
-        return [_Work(made(task or _told(chosen), **values), chosen)]
+        return [_Work(_made(task or _told(chosen), values, streaming=streaming), chosen)]
     if task is not None or form is not None:
         raise OptionError("A suite brings its tasks and formats.", hint="Leave out --task and --from.")
     if data is None:
@@ -251,9 +251,19 @@ def _works(
     works = []
     for part in suite.parts(data):
         chosen = DataSet(part.paths, part.form, audio, limit, seed)
-        measured = made(suite.task, **{**suite.options, **values})
+        measured = _made(suite.task, {**suite.options, **values}, streaming=streaming)
         works.append(_Work(measured, chosen, part.name, said(suite.by, chosen)))
     return works
+
+
+def _made(name: str, values: Mapping[str, Any], *, streaming: bool) -> Task:
+    """The task of a name; streamed, its options are those of the task within."""
+    from hark.evaluation.tasks import made
+
+    if not streaming:
+        return made(name, **values)
+    own = {key: values[key] for key in ("policy", "chunk") if key in values}
+    return made("streaming", task=name, options={key: values[key] for key in values if key not in own}, **own)
 
 
 def _told(data: DataSet) -> str:

@@ -55,6 +55,12 @@ Task = Annotated[
     typer.Option("--task", "-t", help="What is measured; else told from the data.", autocompletion=_tasks),
 ]
 Suite = Annotated[str | None, typer.Option("--suite", help="A benchmark, as it is published.", autocompletion=_suites)]
+StreamingToo = Annotated[
+    bool,
+    typer.Option(
+        "--streaming", help="While the recording goes on; --set policy=wait-3, --set chunk=0.5 say how. How late, too."
+    ),
+]
 Against = Annotated[
     str | None,
     typer.Option("--against", help="Compare with this model, or a result's folder.", autocompletion=o.complete_models),

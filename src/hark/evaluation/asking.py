@@ -49,9 +49,16 @@ def _speakers(listener: Listener, request: Request) -> Iterator[Delta]:
     return transcribe(listener, request.conversation.clips[0], **request.options)
 
 
+def _stream(listener: Listener, request: Request) -> Iterator[Delta]:
+    from hark.evaluation.tasks.streaming import deltas as streamed
+
+    return streamed(listener, request)
+
+
 _WAYS: dict[Way, Callable[[Listener, Request], Iterator[Delta]]] = {
     "answer": _answer,
     "classify": _classify,
     "command": _command,
     "speakers": _speakers,
+    "stream": _stream,
 }

@@ -182,7 +182,7 @@ class _Run:
         content = hashlib.sha256("".join(sorted(row.digest for row in rows)).encode()).hexdigest()
         options = {name: str(value) for name, value in self.setting.options.items()}
         values: dict[str, Any] = asdict(self.task) if is_dataclass(self.task) else {}
-        task = {"name": self.task.name, "about": self.task.about, "options": values, "timed": self.task.alone}
+        task = {"name": self.task.name, "about": self.task.about, "options": values, "timed": self.task.name == "speed"}
         return {
             "model": about.model(self.listener.engine),
             "task": task,

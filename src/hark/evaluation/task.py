@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hark.engines.engine import Capabilities
 
 Unit = Literal["share", "points", "seconds", "bytes", "ratio", "per minute", "count"]
-Way = Literal["answer", "classify", "command", "speakers"]
+Way = Literal["answer", "classify", "command", "speakers", "stream"]
 
 
 @dataclass(frozen=True, slots=True)
