@@ -110,7 +110,8 @@ def test_choices(said: str, official: bool, by_letter: bool) -> None:
 
 
 def test_thinking_is_no_answer() -> None:
-    assert choices.final("<think>a cat?\nno</think> dog") == "dog"
+    assert choices.final("<think>a cat?\nno</think> dog") == choices.final("a cat?</think>dog") == "dog"
+    assert choices.final("<think>a cat or") == ""
     assert choices.bare("(B) restaurant") == "restaurant"
     assert choices.bare("A dog") == "A dog"
 

@@ -168,11 +168,12 @@ def test_translation_names_its_signature() -> None:
 @pytest.mark.parametrize("listed", [False, True])
 def test_choices_are_listed_once(says: Any, listed: bool) -> None:
     model = says("(B) dog", "")
-    prompt = "What barks?" + " (A) cat (B) dog" * listed
+    prompt = "What is it?" + " (A) cat (B) dog" * listed
     asked = sample("(B) dog", prompt, choices=("cat", "dog"))
     task = made("choice")
     right = scored(task, model.listener, asked)
-    assert (model.asked.count("(A) cat"), model.asked.count("(B) dog")) == (1, 1)
+    assert (model.asked.count("cat"), model.asked.count("dog")) == (1, 1)
+    assert right.details["choices"] == ["cat", "dog"]
     none = task.score(asked, Reply(None, "broken"))
     assert figures(task, right, none) == {"accuracy": 0.5, "accuracy, letters too": 0.5, "no answer": 0.5}
     assert task.lacks(sample("dog", "What barks?")) == "choices"

@@ -1,6 +1,7 @@
 """Multiple choice: the string match of MMAU, and beside it one that takes the letter of a choice, too.
 
-Source: `evaluation.py` of Sakshi113/MMAU (arXiv:2410.19168).
+Source: `evaluation.py` of Sakshi113/MMAU (arXiv:2410.19168). Letters do not go with that match: "(A) Man" holds the word
+"a", which is wrong where another choice is "A woman".
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _LETTER = re.compile(r"\s*\(?([A-Za-z])[).:]\s*")
 _ALONE = re.compile(
     r"\W*(?:(?:the )?(?:correct )?(?:answer|option|choice)(?: is)?:?\s*)?\(?([A-Za-z])\)?[.:]?\s*", re.IGNORECASE
 )
-_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
+_THINKING, _THOUGHT = "<think>", "</think>"
 
 
 def string_match(answer: str, prediction: str, choices: Sequence[str]) -> bool:
@@ -51,8 +52,9 @@ def bare(choice: str) -> str:
 
 
 def final(text: str) -> str:
-    """An answer without the thinking before it (`<think>...</think>`)."""
-    return _THINKING.sub("", text).strip()
+    """An answer without the thinking before it; where that never ends (`<think>` alone), there is no answer."""
+    _, mark, after = text.rpartition(_THOUGHT)
+    return (after if mark else text.partition(_THINKING)[0]).strip()
 
 
 def _words(text: str) -> set[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hark.data.sample import Sample
     from hark.engines.engine import Capabilities
 
-_ASK = "Choose one of these options, and answer with it and nothing else:\n"
+_ASK = "Choose one of these options, and answer with its words and nothing else:\n"
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,14 @@ class Choice(Task):
         said = asked.prompt.casefold()
         if all(bare(choice).casefold() in said for choice in sample.choices):
             return Request(asked)
-        lettered = (f"({chr(65 + number)}) {bare(choice)}" for number, choice in enumerate(sample.choices))
-        return Request(asked.with_prompt(_ASK + "\n".join(lettered)))
+        return Request(asked.with_prompt(_ASK + "\n".join(sample.choices)))
 
     def score(self, sample: Sample, reply: Reply) -> Score:
         """Right or wrong, by the official match and by the one that takes letters."""
-        said, right = final(reply.text), bare(sample.target or "")
-        choices = [bare(choice) for choice in sample.choices]
+        said, right = final(reply.text), sample.target or ""
+        choices = list(sample.choices)
+        if right not in choices:  # "(B) dog", of "cat" and "dog"
+            right, choices = bare(right), [bare(choice) for choice in choices]
         official = string_match(right, said, choices)
         letters = letter_match(right, said, choices)
         counts = {"samples": 1, "right": int(official), "right by letter": int(letters), "empty": int(not said)}
