@@ -142,7 +142,7 @@ def test_tasks_are_told_from_data_and_have_options(data: Path) -> None:
     tasks = json.loads(run("--list", "--json")[1])
     assert {"asr", "choice"} <= set(tasks["tasks"])
     assert {"mmau", "mmar", "af-reasoning", "open-asr"} == set(tasks["suites"])
-    made = json.loads(run("echo", "--task", "hallucination", "--set", "seconds=[1]", "--json", "-q")[1])
+    made = json.loads(run("echo", "--task", "hallucination", "--set", "seconds=1", "--json", "-q")[1])
     assert made["samples"] == 6
 
 

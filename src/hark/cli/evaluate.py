@@ -281,19 +281,13 @@ def _told(data: DataSet) -> str:
 
 
 def _pairs(given: Sequence[str] | None) -> dict[str, Any]:
-    import yaml
-
+    """Options of the task, as text: the task reads it."""
     found: dict[str, Any] = {}
     for pair in given or ():
         name, sign, value = pair.partition("=")
         if not sign or not name:
             raise OptionError(f"--set {pair} sets nothing.", hint="Write it as NAME=VALUE.")
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise OptionError(
-                f"--set {pair} has a value that cannot be read.", hint="Such as a=1, b=[1, 2]."
-            ) from error
+        found[name] = value
     return found
 
 
