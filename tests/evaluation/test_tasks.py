@@ -216,6 +216,7 @@ def test_json_by_a_schema(says: Any) -> None:
     assert "response_format" not in model.server.asked[-1].json
     assert figures(task, *scores) == pytest.approx({"valid": 1 / 3, "fields right": 3 / 6, "all right": 1 / 3})
     assert scores[1].details["wrong fields"] == ["$.day"]
+    assert "schema that can be used" in str(task.lacks(sample(about={"schema": "{"})))
     held = says('{"city": "Bonn", "day": 3}')
     assert scored(made("schema", held=True), held.listener, asked).error == 0
     assert held.server.asked[-1].json["response_format"]["type"] == "json_schema"
@@ -304,6 +305,13 @@ def test_speakers_are_asked_for(hesitant: hark.Audio) -> None:
     assert score.failed is None
     assert score.details["speakers found"] == 1
     assert score.counts["confusion"] == 0
+
+
+def test_one_recording_is_not_taken_for_two() -> None:
+    asked = Sample("1", Conversation.ask((SPOKEN, SPOKEN)), (Segment("so", 0, 1, speaker="a"),))
+    with hark.load("echo") as listener:
+        score = scored(made("diarization"), listener, asked)
+    assert score.failed == "There are 2 recordings."
 
 
 def test_times_of_words(says: Any) -> None:

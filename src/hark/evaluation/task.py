@@ -29,8 +29,8 @@ class Request:
     Attributes:
         conversation: what is said to the model.
         options: keywords of `Listener.answer`, the field `task` among them; of the other ways, their keywords.
-        way: `answer`: `listener.answer(conversation, **options)`, which can be batched. The others ask about the first
-            clip and are asked one by one: `hark.evaluation.asking.deltas` asks in all ways.
+        way: `answer`: `listener.answer(conversation, **options)`, which can be batched. The others ask about one clip
+            and are asked one by one: `hark.evaluation.asking.deltas` asks in all ways.
     """
 
     conversation: Conversation

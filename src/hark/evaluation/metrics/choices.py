@@ -1,7 +1,7 @@
 """Multiple choice: the string match of MMAU, and beside it one that takes the letter of a choice, too.
 
-Source: `evaluation.py` of Sakshi113/MMAU (arXiv:2410.19168). Letters do not go with that match: "(A) Man" holds the word
-"a", which is wrong where another choice is "A woman".
+Source: `evaluation.py` of Sakshi113/MMAU (arXiv:2410.19168). Letters do not go with that match: "(A) Man" holds the
+word "a", which is wrong where another choice is "A woman".
 """
 
 from __future__ import annotations

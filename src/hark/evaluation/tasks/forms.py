@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hark.answers.answer import Answer
 from hark.answers.schema import Schema
-from hark.errors import ModelError
+from hark.errors import ModelError, OptionError
 from hark.evaluation.metrics.normalise import plain
 from hark.evaluation.task import Figure, Reply, Request, Score, Task, ratio
 
@@ -43,8 +43,14 @@ class Forms(Task):
         return Schema.of(Path(self.schema)) if self.schema else None
 
     def lacks(self, sample: Sample) -> str | None:
-        """A schema."""
-        return None if self._read or sample.about.get("schema") else "a schema"
+        """A schema that is one."""
+        if self._read is None and not sample.about.get("schema"):
+            return "a schema"
+        try:
+            self._of(sample)
+        except OptionError as error:
+            return f"a schema that can be used: {error}"
+        return None
 
     def request(self, sample: Sample, can: Capabilities) -> Request:
         """The question of the sample, with the schema as an option or in words."""
