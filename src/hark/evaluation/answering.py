@@ -90,7 +90,8 @@ class Answering:
 
         answer, error = _tried(lambda: Answer.of(steps()))
         seconds = time.perf_counter() - start
-        return Reply(answer, error, seconds, first[0] if first else None, memory(self.listener))
+        peak = memory(self.listener) if self.alone else None  # asking for it takes a millisecond
+        return Reply(answer, error, seconds, first[0] if first else None, peak)
 
     def _threads(self, wanted: Iterator[Wanted[T]], jobs: int) -> Iterator[tuple[T, Reply]]:
         pool = ThreadPoolExecutor(jobs)
@@ -142,7 +143,7 @@ class Answering:
         if answers is None:
             return None
         checked = [_tried(lambda a=a, one=one: one.checked(a, engine)) for a, one in zip(answers, asked, strict=True)]
-        return [Reply(answer, error, memory=memory(self.listener)) for answer, error in checked]
+        return [Reply(answer, error) for answer, error in checked]
 
 
 def _tried(work: Any) -> tuple[Any, str | None]:

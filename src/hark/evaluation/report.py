@@ -69,7 +69,7 @@ def text(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  by {name}:"
         for value, group in [*groups.items()][:_GROUPS]:
             first = group["figures"][0]
-            yield f"    {value}: {first['name']} {shown(first['value'], first['unit'])}, {group['samples']} samples"
+            yield f"    {value}: {first['name']} {shown(first['value'], first['unit'])}, {group['samples']:,} samples"
         if len(groups) > _GROUPS:
             yield f"    ... and {len(groups) - _GROUPS} more"
 
