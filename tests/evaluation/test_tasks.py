@@ -437,6 +437,7 @@ def test_curves_of_a_task_that_settles() -> None:
         ("robustness", {"snrs": [500]}, "no such noise"),
         ("robustness", {"snrs": "loud"}, "option snrs"),
         ("robustness", {"options": "plain"}, "option options"),
+        ("robustness", {"options": "{plain"}, "option options"),
         ("robustness", {"noise": "not there.wav"}, "not there.wav"),
         ("intent", {"grammar": "not there.yaml"}, "cannot be read"),
         ("schema", {"schema": "not there.json"}, "cannot be read"),
@@ -449,7 +450,7 @@ def test_options_that_cannot_be_honoured_are_refused(name: str, options: dict[st
 
 
 def test_options_may_come_as_text() -> None:
-    task: Any = made("robustness", snrs="10, 0", rooms=0.5, options='{"normaliser": "none"}')
+    task: Any = made("robustness", snrs="10, 0", rooms=0.5, options="{normaliser: none}")
     assert (task.snrs, task.rooms, task.inner.normaliser) == ((10.0, 0.0), (0.5,), "none")
     task = made("robustness", rooms="")
     assert task.rooms == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ _OF_DATA = {"transcribe": "asr", "translate": "translation", "command": "intent"
 
 
 def made(name: str, **options: Any) -> Task:
-    """The task of a name, with values of its fields; as text, several are parted by commas, a mapping is JSON.
+    """The task of a name, with values of its fields; as text, several are parted by commas, a mapping is YAML.
 
     Raises:
         OptionError: there is no such task, it has no such field, or its value is wrong.
@@ -81,9 +80,11 @@ def _read(kind: str, value: Any) -> Any:
     if isinstance(value, int | float) and kind.startswith("tuple"):
         return [value]
     if isinstance(value, str) and kind.startswith("Mapping"):
+        import yaml
+
         try:
-            return json.loads(value)
-        except ValueError:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
             return value
     return value
 
