@@ -34,6 +34,7 @@ EXAMPLE_VALUES = {
     "schema": {"type": "object"},
     "top": 3,
     "grammar": "context: {expressions: {stop: [stop]}}",
+    "adapter": "french",
 }
 
 SCHEMA = {

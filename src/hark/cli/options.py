@@ -99,6 +99,7 @@ _LOADING: dict[str, tuple[Any, Any]] = {
     "dtype": (str | None, _option("--dtype", f"Precision of the weights: {', '.join(DTYPES)}.")),
     "quantize": (str | None, _option("--quantize", f"{' or '.join(QUANTIZATIONS)}: less memory.")),
     "device_map": (str | None, _option("--device-map", "auto: spread a model over several GPUs.")),
+    "adapter": (str | None, _option("--adapter", "A folder with a low-rank adapter (LoRA) for the model.")),
     "trust_remote_code": (bool, _option("--trust-remote-code", "Run the model's own Python code.", default=False)),
 }
 

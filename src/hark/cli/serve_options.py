@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ from hark.errors import OptionError
 from hark.server.config import Config, Key, Served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 _MODELS, _ACCESS, _LIMITS, _RUNNING = "Models", "Who may use it", "Limits", "Running it"
 _DEFAULTS = {one.name: one.default for one in fields(Config)}
@@ -31,6 +31,7 @@ _OPTIONS: dict[str, tuple[str, Any, str, str]] = {
     "dtype": ("--dtype", str | None, _MODELS, "Precision of the weights."),
     "quantize": ("--quantize", str | None, _MODELS, "int8 or int4: less memory."),
     "device_map": ("--device-map", str | None, _MODELS, "auto: spread a model over several GPUs."),
+    "adapters": ("--adapter", list[str] | None, _MODELS, "[MODEL:]NAME=FOLDER: an adapter, asked as MODEL:NAME."),
     "trust_remote_code": ("--trust-remote-code", bool, _MODELS, "Run the models' own Python code."),
     "cache_mb": ("--cache-mb", int | None, _MODELS, "MiB in which each model keeps what it heard; 0 keeps nothing."),
     "warm": ("--warm", bool, _MODELS, "Load the first model at the start, not at the first request."),
@@ -153,17 +154,47 @@ def _keys(values: dict[str, Any]) -> tuple[Key, ...]:
 def _served(values: dict[str, Any]) -> tuple[Served, ...]:
     from hark import settings
 
-    how = {one.name: values[one.name] for one in fields(Loading) if values[one.name] not in (None, False)}
-    loading = Loading(**how)
+    how = {one.name: values[one.name] for one in fields(Loading) if values.get(one.name) not in (None, False, [])}
+    how.pop("adapters", None)
+    pairs = [_named(given) for given in values["model"] or [settings.current().model]]
+    adapters = _adapters(values["adapters"] or [], [name for name, _ in pairs])
     found: dict[str, Served] = {}
-    for given in values["model"] or [settings.current().model]:
-        name, model = _named(given)
-        if not _NAME.fullmatch(name) or name in _ANY or name.startswith(("http:", "https:")):
-            raise OptionError(f"Clients cannot call a model {name!r}.", hint="Give it another name: NAME=MODEL.")
-        if name in found:
-            raise OptionError(f"Two models are called {name!r}.", hint="Give one another name: NAME=MODEL.")
+    for name, model in pairs:
+        _check_name(name, found)
+        own = adapters.get(name, {})
+        loading = Loading(**how, adapters=own or None)
         found[name] = Served(name=name, model=model, answer_with=values["answer_with"], loading=loading)
+        for adapter in own:
+            called = f"{name}:{adapter}"
+            _check_name(called, found)
+            found[called] = replace(found[name], name=called, base=name, adapter=adapter)
     return tuple(found.values())
+
+
+def _check_name(name: str, found: Mapping[str, Served]) -> None:
+    if not _NAME.fullmatch(name) or name in _ANY or name.startswith(("http:", "https:")):
+        raise OptionError(f"Clients cannot call a model {name!r}.", hint="Give it another name: NAME=MODEL.")
+    if name in found:
+        raise OptionError(f"Two models are called {name!r}.", hint="Give one another name: NAME=MODEL.")
+
+
+def _adapters(given: Sequence[str], models: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The adapters of each model: folders by name."""
+    found: dict[str, dict[str, str]] = {}
+    for one in given:
+        called, equals, folder = one.partition("=")
+        model = next((name for name in models if called.startswith(f"{name}:")), models[0])
+        adapter = called.removeprefix(f"{model}:")
+        if not equals or not folder or not adapter:
+            raise OptionError(f"{one!r} names no adapter.", hint="--adapter NAME=FOLDER; clients ask MODEL:NAME.")
+        if adapter == called and len(models) > 1:
+            raise OptionError(
+                f"It is not clear which model {one!r} is for.", hint=f"--adapter {models[0]}:{adapter}={folder}"
+            )
+        if adapter in found.setdefault(model, {}):
+            raise OptionError(f"Two adapters of {model} are called {adapter!r}.", hint="Give one another name.")
+        found[model][adapter] = folder
+    return found
 
 
 def _named(given: str) -> tuple[str, str]:

@@ -36,7 +36,7 @@ class Echo(Engine):
     can = Capabilities(
         free_prompt=True,
         tasks=frozenset({"transcribe", "translate"}),
-        options=frozenset(field.name for field in fields(Options)) - {"task", "timestamps"},
+        options=frozenset(field.name for field in fields(Options)) - {"task", "timestamps", "adapter"},
         system_prompt=True,
         several_clips=True,
         several_turns=True,

@@ -70,6 +70,7 @@ class Options:
         schema: what the JSON wanted must look like; `Options.of` takes all that `Schema.of` does.
         top: how many labels to give, for `classify`.
         grammar: what may be said, for `command`; `Options.of` takes all that `Grammar.of` does.
+        adapter: which of the adapters that the model was loaded with is to answer.
     """
 
     task: str | None = None
@@ -85,6 +86,7 @@ class Options:
     schema: Schema | None = None
     top: int | None = None
     grammar: Grammar | None = None
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -139,6 +141,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "schema": (lambda value: isinstance(value, Schema), "Options.of and Schema.of make one of a class or a dict."),
     "top": _WHOLE,
+    "adapter": _TEXT,
     "grammar": (lambda value: isinstance(value, Grammar), "Options.of and Grammar.of make one of a file or its text."),
 }
 

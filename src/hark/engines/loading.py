@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hark.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUANTIZATIONS = ("int8", "int4")
@@ -24,6 +28,8 @@ class Loading:
         quantize: `int8` or `int4`, to fit a model into less memory.
         device_map: `auto` spreads a model that is larger than one GPU over all there are.
         trust_remote_code: run the Python code that comes in the model's folder, at your own risk.
+        adapter: a folder with a low-rank adapter (LoRA) that the model is to have, as `hark tune` and peft write them.
+        adapters: further ones by name, of which a question may name one: `ask(..., adapter="french")`.
         cache_mb: MiB in which what was heard is kept for further questions; 0 keeps nothing, None is the setting.
     """
 
@@ -32,6 +38,8 @@ class Loading:
     quantize: str | None = None
     device_map: str | None = None
     trust_remote_code: bool = False
+    adapter: str | None = None
+    adapters: Mapping[str, str] | None = None
     cache_mb: int | None = None
 
     def __post_init__(self) -> None:
@@ -45,9 +53,17 @@ class Loading:
             raise OptionError(f"device_map cannot be {self.device_map!r}.", hint="It is auto, or not given.")
         if self.device_map and self.device != "auto":
             raise OptionError("device and device_map contradict each other.", hint="Give one of them.")
+        self._check_adapters()
         kept = self.cache_mb
         if kept is not None and (isinstance(kept, bool) or not isinstance(kept, int) or kept < 0):
             raise OptionError(f"cache_mb cannot be {kept!r}.", hint="It is a whole number of MiB, 0 to keep nothing.")
+
+    def _check_adapters(self) -> None:
+        for name, folder in {**(self.adapters or {}), "": self.adapter}.items():
+            if not isinstance(name, str) or not (folder is None or isinstance(folder, str | os.PathLike)):
+                raise OptionError(f"{folder!r} is no folder of an adapter.", hint="Name the folder: adapter='DIR'.")
+        if "" in (self.adapters or {}):
+            raise OptionError("An adapter has no name.", hint="adapters={'french': 'DIR'}; adapter='DIR' needs none.")
 
     @classmethod
     def of(cls, **values: Any) -> Loading:

@@ -16,12 +16,15 @@ class Served:
     Attributes:
         name: what clients call it.
         model: what `hark.load` calls it; `answer_with` and `loading` as there.
+        base: the name of the served model whose weights it shares; `adapter` is then which of that one's adapters.
     """
 
     name: str
     model: str
     answer_with: str | None = None
     loading: Loading = field(default_factory=Loading)
+    base: str | None = None
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

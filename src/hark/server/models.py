@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import hark
 from hark.engines.catalog import resolve
 from hark.errors import NotServedError, OptionError
+from hark.server.branch import Branch
 from hark.server.lanes import Lane
 from hark.server.memory import Memory, megabytes
 
@@ -22,7 +23,7 @@ class Models:
     """All models that clients may name. Each is opened at once; weights are read when it is first asked.
 
     Attributes:
-        lanes: the way to each, by name.
+        lanes: the way to each with weights of its own, by name; adapters share that of their model.
 
     Raises:
         HarkError: a model cannot be opened.
@@ -33,7 +34,13 @@ class Models:
         self.config = config
         self._served = {served.name: served for served in config.models}
         memory = Memory(config.memory_mb)
-        self.lanes = {served.name: _lane(served, config, memory) for served in self._served.values()}
+        of_their_own = [served for served in self._served.values() if served.base is None]
+        self.lanes = {served.name: _lane(served, config, memory) for served in of_their_own}
+        self._branches = {
+            served.name: Branch(self.lanes[served.base], served.name, served.adapter)
+            for served in self._served.values()
+            if served.base is not None and served.adapter is not None
+        }
 
     @property
     def names(self) -> list[str]:
@@ -54,13 +61,14 @@ class Models:
             )
         return self._served[name]
 
-    def lane(self, name: str | None) -> Lane:
+    def lane(self, name: str | None) -> Lane | Branch:
         """The way to a model.
 
         Raises:
             NotServedError: there is no such model here.
         """
-        return self.lanes[self.find(name).name]
+        found = self.find(name).name
+        return self._branches.get(found) or self.lanes[found]
 
     async def warm(self) -> None:
         """Load the first model now.

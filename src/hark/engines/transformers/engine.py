@@ -14,6 +14,7 @@ from hark.answers.answer import Answer, Delta, Notice, Usage
 from hark.answers.transcript import Segment
 from hark.engines.engine import Capabilities, Engine, Gone, Options, wanted_all, while_wanted
 from hark.engines.loading import Loading
+from hark.engines.transformers import adapters
 from hark.engines.transformers.classification import classify
 from hark.engines.transformers.failing import failing, reading
 from hark.engines.transformers.families.catalog import FAMILIES, family_of
@@ -51,8 +52,11 @@ class Transformers(Engine):
         if isinstance(self.family, RemoteCode) and not loading.trust_remote_code:
             raise untrusted(folder, config["model_type"])
         self.can = self.family.capabilities(config, folder)
-        self._loaded: Loaded | None = None
-        self._reuse: Reuse | None = None
+        self._folders = adapters.folders(loading, folder)
+        if loading.adapters:
+            self.can = replace(self.can, options=self.can.options | {"adapter"})
+        self._adapters: adapters.Adapters | None = None
+        self._working_with: dict[str | None, tuple[Loaded, Reuse]] = {}
         self._loading = threading.Lock()
 
     @classmethod
@@ -86,7 +90,7 @@ class Transformers(Engine):
             if options.task in ("transcribe", "translate"):
                 yield from self._write_down(conversation, options)
             elif isinstance(self.family, Classifier):
-                yield from classify(self.family, self.loaded(), conversation.clips[0], options.top)
+                yield from classify(self.family, self.loaded(options.adapter), conversation.clips[0], options.top)
             else:
                 yield from self._answer(conversation, options)
 
@@ -102,11 +106,12 @@ class Transformers(Engine):
         """
         from hark.engines.transformers import batch
 
-        if not self._asked(options) or len(conversations) < 2 or not batch.possible(self.loaded(), options):
+        several = self._asked(options) and len(conversations) > 1
+        if not several or not batch.possible(self.loaded(options.adapter), options):
             return super().generate_batch(conversations, options, gone)
         self.family.refuse(self.can, options)
         with failing(self.name):
-            loaded, reuse = self._ready()
+            loaded, reuse = self._ready(options.adapter)
             rows: dict[int, Row] = {}
             for number, conversation in enumerate(conversations):
                 if not gone(number):
@@ -130,7 +135,7 @@ class Transformers(Engine):
     def live(self, options: Options, *, shows: bool) -> Live | None:
         """As the family does it; what it says never changes."""
         del shows
-        return self.family.live(self._working, options)
+        return self.family.live(partial(self._working, options.adapter), replace(options, adapter=None))
 
     def warm(self) -> None:
         """Load the weights."""
@@ -139,10 +144,11 @@ class Transformers(Engine):
     def close(self) -> None:
         """Let go of the weights, and of what was heard with them."""
         with self._loading:
-            self._loaded = self._reuse = None
+            self._adapters = None
+            self._working_with.clear()
 
     def _answer(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
-        loaded, reuse = self._ready()
+        loaded, reuse = self._ready(options.adapter)
         row = self._row(loaded, reuse, conversation, options)
         yield Delta(notices=row.notices, heard=row.seconds)
         for text in self._told(row, loaded, reuse, options):
@@ -190,13 +196,13 @@ class Transformers(Engine):
             raise UnsupportedError(
                 f"{self.name} writes down one recording at a time.", hint="Transcribe one after the other, or ask."
             )
-        (clip,) = conversation.clips
+        (clip,), loaded = conversation.clips, self.loaded(options.adapter)
         counted, heard, gap, split, joiner = Counted(), _Heard(clip), "", 0, Joiner()
         limit, pause = min(self.can.max_seconds or 30.0, 30.0), self.family.pause_seconds
         overlap = 0.0 if options.task == "translate" else OVERLAP  # two translations of a word need not be the same
         for window in windows(heard, max_seconds=limit, min_silence=pause, overlap=overlap):
             split += 1
-            inputs = self.family.write_down(self.loaded(), conversation, self._filled(window.samples), options)
+            inputs = self.family.write_down(loaded, conversation, self._filled(window.samples), options)
             segment = yield from self._segment(inputs, window, options, counted)
             yield Delta(notices=inputs.notices, heard=window.end)
             for part in joiner.add(window, segment):
@@ -219,19 +225,20 @@ class Transformers(Engine):
         """What is said in a window, in the clock of the recording, after an empty step for each token."""
         from hark.engines.transformers.generation import at_once
 
-        timed = at_once(self.family, self.loaded(), self._cast(self.loaded(), inputs))
+        loaded = self.loaded(options.adapter)
+        timed = at_once(self.family, loaded, self._cast(loaded, inputs))
         language = options.to if options.task == "translate" else options.language
         if timed is not None:
             return _placed(timed, window, language)
         for _ in self._texts(inputs, options, counted):
             yield Delta()  # what Whisper streams is not all in its final text
-        whole, told = self.family.transcript(self.loaded(), counted.text)
+        whole, told = self.family.transcript(loaded, counted.text)
         return Segment(whole, window.start, window.end, language=language or told)
 
     def _texts(self, inputs: Inputs, options: Options, counted: Counted) -> Iterator[str]:
         from hark.engines.transformers.generation import generate
 
-        loaded = self.loaded()
+        loaded = self.loaded(options.adapter)
         yield from generate(self.family, loaded, self._cast(loaded, inputs), options, counted)
 
     def _cast(self, loaded: Loaded, inputs: Inputs) -> Inputs:
@@ -255,19 +262,19 @@ class Transformers(Engine):
         lacking = round(self.family.shortest_seconds * RATE) - len(samples)
         return np.pad(samples, (0, lacking)) if lacking > 0 else samples
 
-    def loaded(self) -> Loaded:
-        """The processor and the model, read from the folder the first time."""
-        return self._ready()[0]
+    def loaded(self, adapter: str | None = None) -> Loaded:
+        """The processor and the model, read from the folder the first time; with one of its adapters."""
+        return self._ready(adapter)[0]
 
     @contextlib.contextmanager
-    def _working(self) -> Iterator[Loaded]:
-        """The loaded model, while nothing else uses it.
+    def _working(self, adapter: str | None = None) -> Iterator[Loaded]:
+        """The loaded model with one of its adapters, while nothing else uses it.
 
         Raises:
             HarkError: as `generate`.
         """
         with failing(self.name):
-            loaded = self.loaded()
+            loaded = self.loaded(adapter)
             import torch
 
             from hark.engines.transformers.generation import quiet
@@ -275,16 +282,19 @@ class Transformers(Engine):
             with loaded.lock, quiet(), torch.inference_mode():
                 yield loaded
 
-    def _ready(self) -> tuple[Loaded, Reuse]:
-        """The loaded model and what it remembers."""
+    def _ready(self, adapter: str | None = None) -> tuple[Loaded, Reuse]:
+        """The loaded model with one of its adapters, and what it remembers with that one."""
         from hark.engines.transformers.reuse import Reuse
 
         with self._loading:
-            if self._loaded is None or self._reuse is None:
-                self._loaded = self._load()
+            if self._adapters is None:
+                self._adapters = adapters.Adapters.of(self._load(), self._folders)
+            if adapter not in self._working_with:
+                loaded = self._adapters.with_one(adapter)
                 kept = self.loading.cache_mb
-                self._reuse = Reuse(self._loaded, settings.current().cache_mb if kept is None else kept)
-            return self._loaded, self._reuse
+                reuse = Reuse(loaded, settings.current().cache_mb if kept is None else kept)
+                self._working_with[adapter] = loaded, reuse
+            return self._working_with[adapter]
 
     def _load(self) -> Loaded:
         try:
