@@ -26,6 +26,7 @@ from hark.cli import (
     tasks,
     train,
     transcribe,
+    tune,
     understand,
 )
 from hark.cli.options import with_model
@@ -76,6 +77,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.command()(with_model(evaluate.evaluate))
+app.command()(tune.tune)
 app.command()(tasks.tasks)
 app.command()(models.doctor)
 
