@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hark.errors import HarkError
-from hark.evaluation.report import counts, drawn, facts, shown, title, within
+from hark.evaluation.report import drawn, facts, sentence, shown, title, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -111,7 +111,7 @@ def page(result: Result, told: Mapping[str, Any], sound: Sound, most: int) -> st
         *_failures(told["failures"]),
         *_made(told),
     ]
-    return filled(title(told), f"{told['task']['about'].capitalize()}. {counts(told)}.", body, foot(sound))
+    return filled(title(told), sentence(told), body, foot(sound))
 
 
 def filled(heading: str, about: str, body: Iterable[str], end: str) -> str:
@@ -257,7 +257,9 @@ def _asked(row: Row) -> str:
 
 
 def _written(row: Row, score: Score) -> str:
-    return _said("as written", row.said) if row.said and row.said != score.prediction else ""
+    if not row.said or row.said == score.prediction:
+        return ""
+    return f'<p class="soft"><span class="who">as written</span> {escape(row.said)}</p>'
 
 
 def _said(name: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,7 +53,13 @@ def title(told: Mapping[str, Any]) -> str:
 
 def _on(told: Mapping[str, Any]) -> str:
     path = told["data"].get("path")
-    return f" on {path}" if path else ""
+    return f" on {'/'.join(Path(path).parts[-2:])}" if path else ""
+
+
+def sentence(told: Mapping[str, Any]) -> str:
+    """What was measured, and of how many samples."""
+    about: str = told["task"]["about"]
+    return f"{about[:1].upper()}{about[1:]}. {counts(told)}."
 
 
 def text(told: Mapping[str, Any]) -> Iterator[str]:
@@ -135,7 +142,7 @@ def markdown(result: Result, told: Mapping[str, Any]) -> str:
 
 def _markdown(result: Result, told: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {title(told)}\n"
-    yield f"{told['task']['about'].capitalize()}. {counts(told)}.\n"
+    yield f"{sentence(told)}\n"
     yield from table(
         ("figure", "value", "interval", "how"),
         ((f["name"], shown(f["value"], f["unit"]), within(f), f["by"]) for f in told["figures"]),

@@ -93,11 +93,16 @@ def evaluate(
     data = list(data) if isinstance(data, Iterator) else data
     chosen.known(task.samples(data), [*setting.by, *([setting.unit] if setting.unit not in (None, "id") else [])])
     _check(listener, task, data, setting.options)
-    began = datetime.now(UTC)
-    with Journal(folder, about.model(listener.engine)) as journal:
+    began, model = datetime.now(UTC), about.model(listener.engine)
+    with Journal(folder, model) as journal:
         run = _Run(listener, task, data, setting, journal, step)
         rows = run.rows()
-        made = {"began": began.isoformat(timespec="seconds"), "runs": journal.runs, "seconds": journal.seconds}
+        made = {
+            "model": model,
+            "began": began.isoformat(timespec="seconds"),
+            "runs": journal.runs,
+            "seconds": journal.seconds,
+        }
     if not rows:
         lacking = ", ".join(run.unscored) or "none at all"
         raise DataError(f"There is no sample to score: they lack {lacking}.", hint="Is it the right task for them?")
@@ -184,7 +189,6 @@ class _Run:
         values: dict[str, Any] = asdict(self.task) if is_dataclass(self.task) else {}
         task = {"name": self.task.name, "about": self.task.about, "options": values, "timed": self.task.name == "speed"}
         return {
-            "model": about.model(self.listener.engine),
             "task": task,
             "data": {**described, "sha256": content, "unscored": dict(self.unscored)},
             "options": options,
