@@ -84,7 +84,7 @@ def test_only_the_answer_is_learned_after_what_inference_asks(extended: Path) ->
 
 
 def test_a_few_samples_of_mixed_tasks_are_learned_by_heart(extended: Path) -> None:
-    train(extended, SAMPLES, Fitting(steps=120, batch_size=5, learning_rate=1e-2, log_every=40, save_every=60))
+    train(extended, SAMPLES, Fitting(steps=80, batch_size=5, learning_rate=1e-2, log_every=40, save_every=80))
     with hark.load(str(extended)) as listener:
         said = [
             listener.transcribe(HIGH, language="en").text, listener.transcribe(LOW, language="en").text,
@@ -92,7 +92,7 @@ def test_a_few_samples_of_mixed_tasks_are_learned_by_heart(extended: Path) -> No
         ]  # fmt: skip
     assert said == ["high", "low", "haut", "bas"]
     state = json.loads((extended / "trainer_state.json").read_text())
-    assert state["global_step"] == 120
+    assert state["global_step"] == 80
     assert (extended / "report.html").is_file()
     with pytest.raises(OutputError, match="There is a training"):
         train(extended, SAMPLES, Fitting(steps=5))

@@ -203,7 +203,7 @@ def row(loaded: Loaded, sample: Sample, longest: float | None = None) -> Row:
         asked = [*begun(words), *encoded(words, f"{tag} {plain(words, sample.conversation.prompt or '')}")]
     else:
         to = sample.to if task == "translate" else None
-        options = Options(task=task, language=sample.language, to=to)
+        options = Options(task=task, language=sample.language if layout.languages else None, to=to)
         family = AudioPaLM()
         samples = heard(sample.clips[0], longest, family.pause_seconds)
         try:

@@ -70,10 +70,14 @@ def task_of(sample: Sample) -> str:
 def tag_of(task: str, language: str | None, to: str | None, tags: Mapping[str, str], names: Mapping[str, str]) -> str:
     """The tag of a task: its word, and the names of the languages, of which a transcript has one.
 
+    Where no language has a name, transcripts are asked for without one.
+
     Raises:
         DataError: a language has no name.
     """
     codes = [code for code in (language, to if task != "transcribe" else None) if code]
+    if task == "transcribe" and not names:
+        codes = []
     lacking = [code for code in codes if code not in names]
     if lacking:
         raise DataError(f"The language {lacking[0]!r} has no name.", hint=f"Give it: --language {lacking[0]}=NAME.")

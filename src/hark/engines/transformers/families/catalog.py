@@ -28,6 +28,7 @@ FAMILIES = {
     "qwen3_asr": ("qwen3_asr", "Qwen3ASR"),
     "seamless_m4t": ("seamless", "Seamless"),
     "seamless_m4t_v2": ("seamless", "SeamlessV2"),
+    "speech-encoder-decoder": ("speech_encoder_decoder", "SpeechEncoderDecoder"),
     "speech_to_text": ("speech_to_text", "SpeechToText"),
     "speecht5": ("speecht5", "SpeechT5"),
     "ultravox": ("ultravox", "Ultravox"),
