@@ -134,7 +134,7 @@ def _others(load: o.Load, works: list[_Work], wishes: _Wishes, suite: str | None
     if suite is None and _is_result(name):
         return {works[0].name: Result.load(Path(name))}
     if suite is not None and (Path(name) / "suite.json").is_file():
-        return {work.name: Result.load(Path(name) / _slug(work.name)) for work in works}
+        return {part: Result.load(folder) for part, folder in _folders(name, Path(name), works, suite).items()}
     out_folder = wishes.out / f"against-{_slug(name)}" if wishes.out else None
     return _all(load, works, _folders(name, out_folder, works, suite), wishes)
 
@@ -182,7 +182,9 @@ def _folders(model: str | None, out_folder: Path | None, works: list[_Work], sui
     """Where the results of each work go: a folder of its own, so that runs do not mix."""
     root = e.FOLDER / _slug(model or "default")
     if suite is not None:
-        return {work.name: (out_folder or root / suite) / _slug(work.name) for work in works}
+        slugs = [_slug(work.name) for work in works]
+        names = [slug if slugs.count(slug) == 1 else f"{slug}-{n}" for n, slug in enumerate(slugs, 1)]
+        return {work.name: (out_folder or root / suite) / name for work, name in zip(works, names, strict=True)}
     work = works[0]
     return {work.name: out_folder or root / _slug("-".join([work.task.name, *(p.stem for p in work.data.paths)]))}
 

@@ -65,7 +65,7 @@ class DataSet:
 
 
 def _drawn(seed: int, number: int, sample: Sample) -> str:
-    return hashlib.sha256(f"{seed} {number} {sample.id}".encode()).hexdigest()
+    return hashlib.sha256(f"{seed} {number} {sample.id!r}".encode(errors="backslashreplace")).hexdigest()
 
 
 def digest(sample: Sample) -> str:
@@ -161,4 +161,4 @@ def _id(clip: Audio) -> str:
 
 
 def _sha256(told: Any) -> str:
-    return hashlib.sha256(json.dumps(told, ensure_ascii=False, sort_keys=True, default=repr).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode()).hexdigest()

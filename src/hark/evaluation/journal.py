@@ -97,7 +97,8 @@ class Journal:
 
     def _write(self, values: Mapping[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(values, ensure_ascii=False).encode() + b"\n")
+            text = json.dumps(values, ensure_ascii=False)
+            self._file.write(text.encode(errors="backslashreplace") + b"\n")
             self._file.flush()
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written: {error.strerror}.") from error
