@@ -60,12 +60,15 @@ def merged(model: Any) -> None:
     from peft.utils.other import ModulesToSaveWrapper
 
     for name, module in list(model.named_modules()):
-        parent, _, own = name.rpartition(".")
-        holder = model.get_submodule(parent) if parent else model
         if isinstance(module, BaseTunerLayer):
             module.merge(safe_merge=True)
-            setattr(holder, own, module.get_base_layer())
+            _replace(model, name, module.get_base_layer())
         elif isinstance(module, ModulesToSaveWrapper):
             (chosen,) = module.active_adapters
             has = chosen in module.modules_to_save
-            setattr(holder, own, module.modules_to_save[chosen] if has else module.original_module)
+            _replace(model, name, module.modules_to_save[chosen] if has else module.original_module)
+
+
+def _replace(model: Any, name: str, module: Any) -> None:
+    parent, _, own = name.rpartition(".")
+    setattr(model.get_submodule(parent), own, module)

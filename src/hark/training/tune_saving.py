@@ -51,9 +51,17 @@ def save_model(model: Any, engine: Transformers, folder: Path) -> None:
     told = engine.folder / "generation_config.json"
     if told.is_file():
         shutil.copy2(told, folder / told.name)  # what it says of languages is lost when the library writes it
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["architectures"] = [engine.family.model_class]  # the class may be hark's own, made for loading
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    _name_class(model, engine.folder / "config.json", folder / "config.json")
+
+
+def _name_class(model: Any, original: Path, written: Path) -> None:
+    """Where the class is hark's own, made for loading, name the one that the original names."""
+    import transformers
+
+    named = json.loads(original.read_text(encoding="utf-8")).get("architectures")
+    if named and not hasattr(transformers, type(model).__name__):
+        config = json.loads(written.read_text(encoding="utf-8")) | {"architectures": named}
+        written.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def _nothing_added(folder: Path, original: Path) -> None:

@@ -160,13 +160,13 @@ def _inner(number: int) -> str:
 
 
 def _put(model: Any, name: str, folder: Path) -> None:
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft loads it, and it tells what it lacks
     try:
         from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
     except ImportError as error:
         raise MissingExtraError.of("An adapter", "train") from error
     from safetensors.torch import load_file
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft loads it, and it tells what it lacks
     try:
         config = LoraConfig.from_pretrained(str(folder), inference_mode=True)
         weights = {key.removeprefix(PREFIX): value for key, value in load_file(folder / WEIGHTS).items()}
