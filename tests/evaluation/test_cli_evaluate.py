@@ -112,6 +112,10 @@ def test_two_models_are_compared(data: Path, counting: tuple[str, Counting]) -> 
         assert told["differences"][0]["verdict"] in ("better", "not told apart")
     assert route.asked == before == 4  # nothing was asked again
     assert (folders[1] / "against-echo.html").is_file()
+    other = run(model, data, "--task", "asr", "--set", "normaliser=none", "--against", folders[0], "--out", "none")
+    assert other[0] == 1
+    assert "different measures" in other[2]
+    assert not (data.parent / "none").exists()
 
 
 def test_a_suite_has_a_page_of_its_parts(data: Path) -> None:
@@ -182,6 +186,7 @@ def test_what_cannot_be_is_said(data: Path, arguments: tuple[Any, ...], says: st
     status, _, notes = run(*arguments, "-q", "--resamples", 0)
     assert status == 1
     assert says in notes
+    assert not (data.parent / "evaluations").exists()  # before anything was asked
 
 
 def test_a_run_in_which_all_fails_ends_badly(data: Path) -> None:

@@ -104,7 +104,9 @@ def evaluate(
 
 
 def _evaluate(load: o.Load, against: str | None, works: list[_Work], wishes: _Wishes, suite: str | None) -> None:
-    folders = _folders(load.model, wishes.out, works, suite)
+    folders = _folders(_named(load), wishes.out, works, suite)
+    if against is not None:
+        _able(against, works, suite)
     found = _all(load, works, folders, wishes)
     told: Mapping[str, Any] = {}
     if suite is not None:
@@ -112,7 +114,9 @@ def _evaluate(load: o.Load, against: str | None, works: list[_Work], wishes: _Wi
     elif wishes.as_json and against is None:
         told = found[""].to_dict()
     if against is not None:
-        others = _others(replace(load, model=against), works, wishes, suite)
+        # An adapter and a text model are those of the model they were named with.
+        how = {name: value for name, value in load.how.items() if name != "adapter"}
+        others = _others(replace(load, model=against, answer_with=None, how=how), works, wishes, suite)
         compared = {
             work.name: _compared(found[work.name], others[work.name], folders[work.name], work.data, wishes)
             for work in works
@@ -124,6 +128,19 @@ def _evaluate(load: o.Load, against: str | None, works: list[_Work], wishes: _Wi
     if all(row.score.failed for row in rows):
         _warn(f"All samples failed: {rows[0].score.failed}")
         raise typer.Exit(1)
+
+
+def _able(against: str, works: list[_Work], suite: str | None) -> None:
+    """See that there is something to compare with before a long run."""
+    from hark.engines.catalog import resolve
+    from hark.evaluation.compare import alike
+    from hark.evaluation.result import Result
+    from hark.evaluation.runner import task_told
+
+    if suite is None and _is_result(against):
+        alike(task_told(works[0].task), Result.load(Path(against)).about["task"])
+    elif not (Path(against) / "suite.json").is_file():
+        resolve(against)
 
 
 def _others(load: o.Load, works: list[_Work], wishes: _Wishes, suite: str | None) -> dict[str, Result]:
@@ -178,9 +195,14 @@ def _room(wishes: _Wishes) -> Any:
     return Room(*wishes.room)
 
 
-def _folders(model: str | None, out_folder: Path | None, works: list[_Work], suite: str | None) -> dict[str, Path]:
+def _named(load: o.Load) -> str:
+    adapter = Path(load.how["adapter"]).name if load.how.get("adapter") else None
+    return "-".join(name for name in (load.model or "default", adapter, load.answer_with) if name)
+
+
+def _folders(model: str, out_folder: Path | None, works: list[_Work], suite: str | None) -> dict[str, Path]:
     """Where the results of each work go: a folder of its own, so that runs do not mix."""
-    root = e.FOLDER / _slug(model or "default")
+    root = e.FOLDER / _slug(model)
     if suite is not None:
         slugs = [_slug(work.name) for work in works]
         names = [slug if slugs.count(slug) == 1 else f"{slug}-{n}" for n, slug in enumerate(slugs, 1)]

@@ -28,9 +28,11 @@ def model(engine: Engine) -> dict[str, Any]:
     """What answers: its name, its kind, how it is loaded, and a digest of its files, by which it is known again."""
     loading = getattr(engine, "loading", None)
     how = asdict(loading) if is_dataclass(loading) and not isinstance(loading, type) else {}
-    folders = [getattr(engine, "folder", None), *(value for value in how.values() if isinstance(value, str | Path))]
+    more = [*how.values(), *(how.get("adapters") or {}).values()]
+    folders = [getattr(engine, "folder", None), *(value for value in more if isinstance(value, str | Path))]
+    adapter = f" + {Path(how['adapter']).name}" if how.get("adapter") else ""
     found = {
-        "name": engine.name,
+        "name": f"{engine.name}{adapter}",
         "engine": type(engine).__name__,
         "loading": {name: value if value is None else str(value) for name, value in how.items()},
         "files": [digest(Path(folder)) for folder in folders if folder is not None and Path(folder).is_dir()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -112,13 +113,7 @@ def compare(ours: Result, theirs: Result, drawing: Drawing | None = None) -> Com
         OptionError: they are of different tasks, or of one with different options.
         DataError: they share no sample.
     """
-    mine, other = ours.about["task"], theirs.about["task"]
-    if (mine["name"], mine["options"]) != (other["name"], other["options"]):
-        raise OptionError(
-            f"The results are of different measures: {mine['name']} {mine['options']}, {other['name']} "
-            f"{other['options']}.",
-            hint="Compare those of the same task, with the same options.",
-        )
+    alike(ours.about["task"], theirs.about["task"])
     there = {row.key: row for row in theirs.rows}
     shared = [(row, there[row.key]) for row in ours.rows if row.key in there and row.digest == there[row.key].digest]
     if not shared:
@@ -130,6 +125,20 @@ def compare(ours: Result, theirs: Result, drawing: Drawing | None = None) -> Com
     pairs = tuple(Pair(a, b, s, o) for (a, b), s, o in zip(shared, scores, others, strict=True))
     figures = ours.task.total(scores)
     return Comparison(ours, theirs, pairs, tuple(found), figures, drawing, len(set(units)))
+
+
+def alike(mine: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Refuse to compare two measures; each is what a result says of its task.
+
+    Raises:
+        OptionError: they are of different tasks, or of one with different options.
+    """
+    one, two = ((task["name"], json.loads(json.dumps(task["options"]))) for task in (mine, other))
+    if one != two:
+        raise OptionError(
+            f"The results are of different measures: {one[0]} {one[1]}, {two[0]} {two[1]}.",
+            hint="Compare those of the same task, with the same options.",
+        )
 
 
 def text(comparison: Comparison) -> Iterator[str]:

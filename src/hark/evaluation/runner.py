@@ -103,14 +103,17 @@ def evaluate(
             "runs": journal.runs,
             "seconds": journal.seconds,
         }
-    if not rows:
-        lacking = ", ".join(run.unscored) or "none at all"
-        raise DataError(f"There is no sample to score: they lack {lacking}.", hint="Is it the right task for them?")
     unit = units_by(rows, setting.unit)
     rows = [_drawn_by(row, unit, setting) for row in rows]
     result = Result(task, tuple(rows), run.told(rows, made, unit), setting.drawing)
     result.save(folder)
     return result
+
+
+def task_told(task: Task) -> dict[str, Any]:
+    """What a result says of its task."""
+    values: dict[str, Any] = asdict(task) if is_dataclass(task) else {}
+    return {"name": task.name, "about": task.about, "options": values, "timed": task.name == "speed"}
 
 
 def _drawn_by(row: Row, unit: str, setting: Setting) -> Row:
@@ -122,11 +125,13 @@ def _check(listener: Listener, task: Task, data: Iterable[Sample], options: Mapp
     """Refuse what the model can do of no sample, before anything is loaded.
 
     Raises:
-        UnsupportedError, OptionError: as the model says of the first.
+        UnsupportedError, OptionError: as the model says of the first. DataError: none can be scored.
     """
     first: UnsupportedError | OptionError | None = None
+    lacking: dict[str, None] = {}
     for sample in task.samples(data):
-        if task.lacks(sample):
+        if lacks := task.lacks(sample):
+            lacking[lacks] = None
             continue
         try:
             request = _request(task, sample, listener, options)
@@ -139,6 +144,8 @@ def _check(listener: Listener, task: Task, data: Iterable[Sample], options: Mapp
             return
     if first:
         raise first
+    why = f": they lack {', '.join(lacking)}" if lacking else ""
+    raise DataError(f"There is no sample to score{why}.", hint="Is it the right task for them?")
 
 
 def _request(task: Task, sample: Sample, listener: Listener, options: Mapping[str, Any]) -> Request:
@@ -186,10 +193,8 @@ class _Run:
         described = self.data.to_dict() if isinstance(self.data, chosen.DataSet) else {}
         content = hashlib.sha256("".join(sorted(row.digest for row in rows)).encode()).hexdigest()
         options = {name: str(value) for name, value in self.setting.options.items()}
-        values: dict[str, Any] = asdict(self.task) if is_dataclass(self.task) else {}
-        task = {"name": self.task.name, "about": self.task.about, "options": values, "timed": self.task.name == "speed"}
         return {
-            "task": task,
+            "task": task_told(self.task),
             "data": {**described, "sha256": content, "unscored": dict(self.unscored)},
             "options": options,
             "drawn_by": "sample" if unit == "id" else unit,
