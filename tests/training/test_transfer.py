@@ -74,8 +74,10 @@ def test_the_parts_keep_what_they_had_learned(parts: dict[str, Path], composed: 
         model = engine.loaded().model
     before = Wav2Vec2ForCTC.from_pretrained(parts["wav2vec2"]).wav2vec2.encoder.layers[0].attention.k_proj.weight
     assert torch.equal(model.encoder.encoder.layers[0].attention.k_proj.weight, before)
-    before = BartForConditionalGeneration.from_pretrained(parts["bart"]).model.decoder.layers[1].fc1.weight
-    assert torch.equal(model.decoder.model.decoder.layers[1].fc1.weight, before)
+    whole = BartForConditionalGeneration.from_pretrained(parts["bart"])
+    assert torch.equal(model.decoder.model.decoder.layers[1].fc1.weight, whole.model.decoder.layers[1].fc1.weight)
+    assert torch.equal(model.decoder.get_input_embeddings().weight, whole.get_input_embeddings().weight)
+    assert torch.equal(model.decoder.get_output_embeddings().weight, whole.get_output_embeddings().weight)
 
 
 def test_the_answer_after_the_tag_is_learned(composed: Path) -> None:

@@ -149,7 +149,7 @@ def fit(
         OutputError: there is a checkpoint, and it is not to be gone on from.
     """
     import torch
-    from transformers import Trainer, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainingArguments
     from transformers.integrations import is_tensorboard_available
     from transformers.trainer_utils import get_last_checkpoint
 
@@ -181,6 +181,7 @@ def fit(
     trainer = Trainer(
         model=model, args=told, train_dataset=list(some), data_collator=collate, callbacks=[*callbacks] or None
     )
+    trainer.remove_callback(PrinterCallback)  # what is shown is up to the caller
     trainer.train(resume_from_checkpoint=ready)
     if trainer.is_world_process_zero():
         trainer.save_state()

@@ -15,11 +15,13 @@ from transformers import (
     AutoFeatureExtractor,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     SpeechEncoderDecoderConfig,
     SpeechEncoderDecoderModel,
 )
 
+from hark.engines.transformers.native.units import load_encoder
 from hark.errors import DataError, HarkError, ModelBrokenError, OutputError
 from hark.training.tagged import IGNORED, TAGS, Fitting, Row, fit, heard, padded, rows, tag_of, task_of
 
@@ -84,7 +86,7 @@ def _encoder(folder: Path) -> Any:
     kind = AutoConfig.from_pretrained(folder).model_type
     if kind == "speech-encoder-decoder":
         return ComposedModel.from_pretrained(folder).encoder
-    found = AutoModel.from_pretrained(folder)
+    found = load_encoder(folder, AutoModel)
     if kind == "whisper":
         return found.encoder
     if found.config.is_encoder_decoder or not hasattr(found, "_get_feature_vector_attention_mask"):
@@ -94,11 +96,26 @@ def _encoder(folder: Path) -> Any:
 
 
 def _decoder(folder: Path) -> Any:
+    """The decoder of a folder, with cross attention.
+
+    That of an encoder-decoder is taken from the whole: loaded alone, it does not find the embedding that both share.
+    """
     config = AutoConfig.from_pretrained(folder)
+    whole = AutoModelForSeq2SeqLM.from_pretrained(folder) if config.is_encoder_decoder else None
     config.is_decoder, config.add_cross_attention, config.tie_encoder_decoder = True, True, False
     if getattr(config, "decoder_layers", None):  # its cache has a place for each layer of the encoder that is left out
         config.encoder_layers = config.num_hidden_layers = config.decoder_layers
-    return AutoModelForCausalLM.from_pretrained(folder, config=config)
+    if whole is None:
+        found, told = AutoModelForCausalLM.from_pretrained(folder, config=config, output_loading_info=True)
+        lacking = sorted(name for name in told["missing_keys"] if "cross" not in name)
+        if lacking:
+            raise ModelBrokenError(f"{folder} lacks weights: {lacking[0]}.", hint="Copy or download it again.")
+        return found
+    made = AutoModelForCausalLM.from_config(config)
+    made.get_decoder().load_state_dict(whole.get_decoder().state_dict())
+    made.get_output_embeddings().load_state_dict(whole.get_output_embeddings().state_dict(), strict=False)
+    made.tie_weights()
+    return made
 
 
 def _say(model: Any, words: Any, names: Mapping[str, str]) -> None:
