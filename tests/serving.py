@@ -29,10 +29,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def serving(*models: str, **config: Any) -> Iterator[Running]:
+def serving(*models: str | Served, **config: Any) -> Iterator[Running]:
     """Serve models (`NAME` or `NAME=MODEL`; `echo` where none is given) until the block ends."""
-    pairs = [model.partition("=") for model in models or ("echo",)]
-    served = tuple(Served(name=name, model=model or name) for name, _, model in pairs)
+    served = tuple(model if isinstance(model, Served) else _served(model) for model in models or ("echo",))
     app = create_app(Config(models=served, port=0, **config))
     how: Any = {"host": "127.0.0.1", "port": 0, "log_level": "warning", "lifespan": "on", "ws": WebSocketProtocol}
     server = uvicorn.Server(uvicorn.Config(app, **how))
@@ -48,3 +47,8 @@ def serving(*models: str, **config: Any) -> Iterator[Running]:
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
+
+
+def _served(given: str) -> Served:
+    name, _, model = given.partition("=")
+    return Served(name=name, model=model or name)
