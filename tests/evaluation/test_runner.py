@@ -112,6 +112,26 @@ def test_what_cannot_be_is_refused_before_anything_is_asked(tmp_path: Path) -> N
         run(tmp_path, Told(SAID, name="other"))
 
 
+def test_a_model_is_known_by_its_files(tmp_path: Path) -> None:
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"1")
+
+    def files() -> list[str]:
+        engine = Told(SAID)
+        engine.folder = weights.parent  # type: ignore[attr-defined]
+        written = run(tmp_path / "out", engine).to_dict()["model"]["files"]
+        assert isinstance(written, list)
+        return written
+
+    first = files()
+    (weights.parent / "README.md").write_text("It was trained again.")
+    assert files() == first
+    weights.write_bytes(b"2")
+    with pytest.raises(OutputError, match=r"another model \(files\)"):
+        files()
+
+
 def test_one_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
     class Meddling(Told):
         def warm(self) -> None:

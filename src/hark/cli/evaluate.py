@@ -347,7 +347,9 @@ def _bar(work: _Work, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     from hark.evaluation.report import shown
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, TimeRemainingColumn(), console=console(stderr=True), redirect_stdout=False) as bars:
+    with Bars(
+        *columns, TimeRemainingColumn(), console=console(stderr=True), transient=True, redirect_stdout=False
+    ) as bars:
         total = sum(1 for _ in work.task.samples(work.data))
         task = bars.add_task(work.name or work.task.name, total=total or None)
 

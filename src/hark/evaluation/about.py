@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import sys
 from dataclasses import asdict, is_dataclass
 from importlib import metadata
@@ -21,6 +22,8 @@ _PACKAGES = (
     "hark-audio", "numpy", "soundfile", "av", "soxr", "onnxruntime", "pocketsphinx", "faster-whisper", "ctranslate2",
     "torch", "transformers", "accelerate", "peft", "bitsandbytes", "jiwer", "sacrebleu",
 )  # fmt: skip
+# What is written beside weights and has no part in answers: what was told of the training, and its checkpoints.
+_BESIDE = re.compile(r"\..*|tensorboard|runs|checkpoint-.*|.*\.(md|html)")
 _READ = 2**26  # bytes of a file that are read; larger ones are known by size and time
 
 
@@ -45,6 +48,8 @@ def digest(folder: Path) -> str:
     """A sha256 over the files of a model: their names, and content; of large ones, size and time of change."""
     told = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if any(_BESIDE.fullmatch(part) for part in path.relative_to(folder).parts):
+            continue
         state = path.stat()
         told.update(f"{path.relative_to(folder)} {state.st_size}\n".encode())
         told.update(str(state.st_mtime_ns).encode() if state.st_size > _READ else path.read_bytes())
