@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openai import OpenAI
+
     from serving import Running
 
 pytest.importorskip("peft")
