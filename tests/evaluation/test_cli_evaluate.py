@@ -189,6 +189,14 @@ def test_what_cannot_be_is_said(data: Path, arguments: tuple[Any, ...], says: st
     assert not (data.parent / "evaluations").exists()  # before anything was asked
 
 
+def test_what_cannot_be_scored_is_left_out(data: Path) -> None:
+    (data.parent / "0.wav").write_bytes(b"no sound")
+    rows = [json.dumps({"audio": f"{number}.wav", "text": ""}) for number in range(3)]
+    data.write_text("\n".join(rows))
+    told = json.loads(run("echo", data, "--task", "hallucination", "--set", "made=false", "--json", "-q")[1])
+    assert (told["samples"], told["data"]["unscored"]) == (2, {"a recording that can be read": 1})
+
+
 def test_a_run_in_which_all_fails_ends_badly(data: Path) -> None:
     for number in range(6):
         (data.parent / f"{number}.wav").write_bytes(b"no sound")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hark.engines.asking import prepared
 from hark.engines.engine import Options
-from hark.errors import DataError, OptionError, UnsupportedError
+from hark.errors import AudioError, DataError, FetchError, OptionError, UnsupportedError
 from hark.evaluation import about, chosen
 from hark.evaluation.answering import BATCH, Answering, Wanted
 from hark.evaluation.journal import Journal
@@ -87,6 +88,7 @@ def evaluate(
     Raises:
         UnsupportedError: the model cannot do it, of any sample.
         OptionError: there is no such option or group. DataError: nothing in the data can be scored.
+        MissingExtraError: what scores it is not installed.
         OutputError: the folder cannot be written, holds answers of another model, or is being written.
     """
     setting, folder = setting or Setting(), Path(folder)
@@ -103,6 +105,8 @@ def evaluate(
             "runs": journal.runs,
             "seconds": journal.seconds,
         }
+    if not rows:
+        raise DataError(f"No sample could be scored: they lack {', '.join(run.unscored)}.", hint="`hark data check`.")
     unit = units_by(rows, setting.unit)
     rows = [_drawn_by(row, unit, setting) for row in rows]
     result = Result(task, tuple(rows), run.told(rows, made, unit), setting.drawing)
@@ -141,6 +145,8 @@ def _check(listener: Listener, task: Task, data: Iterable[Sample], options: Mapp
         except (UnsupportedError, OptionError) as error:
             first = first or error
         else:
+            with contextlib.suppress(AudioError, FetchError):
+                task.score(sample, Reply(None))  # what counts errors is missed now, and not after an answer
             return
     if first:
         raise first
@@ -234,7 +240,11 @@ class _Run:
         self.listener.engine.warm()
 
     def _keep(self, item: _Item, reply: Reply) -> None:
-        score = self._score(item, reply)
+        try:
+            score = self._score(item, reply)
+        except (AudioError, FetchError):
+            self.unscored["a recording that can be read"] += 1
+            return
         clips = tuple(chosen.place(clip) for clip in item.sample.clips)
         by = {name: chosen.value_of(item.sample, name) for name in self._names}
         heard = reply.answer.usage.audio_seconds if reply.answer else 0.0
