@@ -23,7 +23,7 @@ def generate(model: Any, inputs: Any = None, generation_config: Any = None, **kw
     most = kwargs.pop("max_new_tokens", None) or getattr(generation_config, "max_new_tokens", None)
     most = most or (longest - 1 if longest else None)
     kwargs.pop("stopping_criteria", None)  # it is over before they could be asked
-    wrong = sorted(name for name, value in kwargs.items() if name not in _NO_MATTER and not _plain(name, value))
+    wrong = refused(kwargs)
     if wrong:
         raise ValueError(f"Greedy CTC takes no {', '.join(wrong)}; decoding='attention' does.")
     log_probs, lengths = model.ctc_log_probs(features, mask)
@@ -40,6 +40,11 @@ def generate(model: Any, inputs: Any = None, generation_config: Any = None, **kw
 def collapsed(ids: list[int], blank: int) -> list[int]:
     """The tokens that a path of CTC stands for: repetitions once, no blanks (Graves et al. 2006)."""
     return [token for before, token in zip([blank, *ids], ids, strict=False) if token not in (before, blank)]
+
+
+def refused(options: dict[str, Any]) -> list[str]:
+    """The names of options that ask for something which a search of its own does not know."""
+    return sorted(name for name, value in options.items() if name not in _NO_MATTER and not _plain(name, value))
 
 
 def _plain(name: str, value: Any) -> bool:

@@ -43,7 +43,7 @@ class HarkSpeech2TextConfig(Speech2TextConfig):  # type: ignore[misc]  # transfo
         conformer_kernel_size: frames of the depthwise convolution of a Conformer block; odd.
         ctc_weight: share of the CTC loss in the whole (Watanabe et al. 2017, the hybrid CTC/attention).
         label_smoothing: share of the cross entropy that goes to all tokens alike.
-        decoding: what `generate` does unless told: `ctc` (the likeliest token of each state) or `attention`.
+        decoding: what `generate` does unless told: `ctc` (the likeliest token of each state), `attention`, or `joint`.
     """
 
     model_type = MODEL_TYPE
@@ -119,7 +119,7 @@ class HarkSpeech2TextForConditionalGeneration(Pretrained, Speech2TextForConditio
         return self.ctc_head(states).float().log_softmax(-1), self._states(states, attention_mask)
 
     def generate(self, inputs: Any = None, *args: Any, decoding: str | None = None, **kwargs: Any) -> Any:
-        """As transformers' `generate`; `decoding` (`ctc` or `attention`) takes the place of that of the config.
+        """As transformers' `generate`; `decoding` (`ctc`, `attention`, `joint`) takes the place of that of the config.
 
         Raises:
             ValueError: an option that greedy CTC does not know, such as beams, or no such decoding.
@@ -129,8 +129,12 @@ class HarkSpeech2TextForConditionalGeneration(Pretrained, Speech2TextForConditio
             from hark.training.ctc_generate import generate
 
             return generate(self, inputs, *args, **kwargs)
+        if decoding == "joint":
+            from hark.training.joint import generate as joint
+
+            return joint(self, inputs, *args, **kwargs)
         if decoding != "attention":
-            raise ValueError(f"There is no decoding {decoding!r}: it is ctc or attention.")
+            raise ValueError(f"There is no decoding {decoding!r}: it is ctc, attention or joint.")
         return super().generate(inputs, *args, **kwargs)
 
     def _loss(self, logits: Any, states: Any, mask: Any, labels: Any) -> Any:

@@ -189,15 +189,15 @@ class Training(_Part):
 
 
 class Decoding(_Part):
-    """How text is made of what the model gives: `ctc` (greedy) or `attention` with beams; of tokens at most.
+    """How text is made of what the model gives: `ctc` (greedy), `attention` or `joint` with beams; of tokens at most.
 
     `method` is what the finished model does unless told; `compare` are those reported on `test`.
     """
 
-    method: Literal["ctc", "attention"] = "attention"
+    method: Literal["ctc", "attention", "joint"] = "attention"
     beams: Many = 1
     max_tokens: Many = 200
-    compare: tuple[Literal["ctc", "attention"], ...] = ()
+    compare: tuple[Literal["ctc", "attention", "joint"], ...] = ()
 
 
 class Recipe(_Part):
@@ -218,7 +218,7 @@ class Recipe(_Part):
             raise ValueError("model.d_model: a multiple of twice the heads")
         if self.training.patience and not self.data.dev:
             raise ValueError("training.patience: there is no data.dev to be judged on")
-        if self.decoding.method == "ctc" and self.model.ctc_weight == 0:
+        if self.decoding.method in ("ctc", "joint") and self.model.ctc_weight == 0:
             raise ValueError("decoding.method: the CTC head learns nothing where model.ctc_weight is 0")
         return self
 

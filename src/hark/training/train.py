@@ -220,9 +220,7 @@ def _finish(trainer: SpeechTrainer, recipe: Recipe, out: Path, test: Examples | 
     if test is not None:
         figures["test"] = {}
         for method in recipe.decoding.compare or (recipe.decoding.method,):
-            found = trainer.predict(
-                test, decoding=method, num_beams=recipe.decoding.beams if method == "attention" else 1
-            )
+            found = trainer.predict(test, decoding=method, num_beams=1 if method == "ctc" else recipe.decoding.beams)
             figures["test"][method] = {name: found.metrics[f"test_{name}"] for name in ("wer", "cer")}
     if trainer.is_world_process_zero():
         trainer.state.log_history = history
