@@ -71,7 +71,7 @@ def _clips(samples: Iterable[Sample], rows: Sequence[Row]) -> dict[str, tuple[Au
 def summary(name: str, parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the parts of a suite come to: the mean of each figure that all have, of parts and not of samples.
 
-    That is how leaderboards do it.
+    That is how leaderboards do it. `rtfx` is seconds of audio by seconds of work, on this machine.
     """
     told = [{figure["name"]: figure for figure in part["figures"]} for part in parts.values()]
     shared = [figure for figure in told[0].values() if all(each.get(figure["name"]) for each in told)]
@@ -80,13 +80,14 @@ def summary(name: str, parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
         values = [each[figure["name"]]["value"] for each in told]
         if all(value is not None for value in values):
             means.append({**figure, "value": sum(values) / len(values), "low": None, "high": None})
-    return {"suite": name, "figures": means, "parts": dict(parts)}
+    heard, worked = (sum(part[key] for part in parts.values()) for key in ("seconds_heard", "seconds"))
+    return {"suite": name, "figures": means, "rtfx": heard / worked if worked else None, "parts": dict(parts)}
 
 
 def suite_markdown(told: Mapping[str, Any]) -> str:
     """A suite as Markdown."""
     lines = [f"# {_model(told)}: {told['suite']}\n", *report.table(*_suite(told))]
-    return "\n".join([*lines, "\nThe last row is the mean of the parts.\n"])
+    return "\n".join([*lines, f"\n{_below(told)}\n"])
 
 
 def suite_text(told: Mapping[str, Any]) -> Iterator[str]:
@@ -95,6 +96,7 @@ def suite_text(told: Mapping[str, Any]) -> Iterator[str]:
     head, rows = _suite(told)
     for row in rows:
         yield f"  {row[0]}: " + ", ".join(f"{n} {v}" for n, v in zip(head[1:], row[1:], strict=True) if v)
+    yield f"  {_below(told)}"
 
 
 def publish_suite(told: Mapping[str, Any], folder: Path, folders: Mapping[str, str]) -> None:
@@ -106,10 +108,17 @@ def publish_suite(told: Mapping[str, Any], folder: Path, folders: Mapping[str, s
     write(folder / "suite.json", json.dumps(told, ensure_ascii=False, indent=1) + "\n")
     write(folder / "suite.md", suite_markdown(told))
     head, rows = _suite(told)
-    cells = ([_linked(row[0], folders), *map(page.cell, row[1:])] for row in rows)
-    body = [page.table(head, cells), '<p class="soft">The last row is the mean of the parts.</p>']
+    cells = ([_linked(row[0], folders), *(page.cell(each, "still") for each in row[1:])] for row in rows)
+    body = [page.table(head, cells), f'<p class="soft">{escape(_below(told))}</p>']
     text = page.filled(f"{_model(told)}: {told['suite']}", "", body, "<p>Made by hark.</p>")
     write(folder / "index.html", text)
+
+
+def _below(told: Mapping[str, Any]) -> str:
+    speed = (
+        f" RTFx {report.shown(told['rtfx'], 'ratio')}: seconds of audio in a second of work." if told["rtfx"] else ""
+    )
+    return f"The last row is the mean of the parts.{speed}"
 
 
 def _linked(name: str, folders: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
 """Suites: published benchmarks, as the files they are published in, each part with its task; one literal dict.
 
 MMAU: Sakshi113/MMAU, arXiv:2410.19168. MMAR: ddlBoJack/MMAR, arXiv:2505.13032. AF-Reasoning-Eval: branch soundCoT of
-NVIDIA/audio-flamingo. Open ASR leaderboard: huggingface/open_asr_leaderboard, whose figure is the mean of the WER of
-its data sets, and RTFx all audio by all time.
+NVIDIA/audio-flamingo. Open ASR leaderboard: huggingface/open_asr_leaderboard, whose figures are the mean of the WER
+of its data sets, and RTFx: all audio by all time.
 """
 
 from __future__ import annotations
