@@ -103,12 +103,13 @@ class LSTMLayers(nn.Module):  # type: ignore[misc]  # torch is typed loosely
         super().__init__()
         self.lstm = nn.LSTM(
             config.d_model,
-            config.d_model // 2,
+            config.d_model,
             config.encoder_layers,
             batch_first=True,
             bidirectional=True,
             dropout=config.dropout if config.encoder_layers > 1 else 0.0,
         )
+        self.both = nn.Linear(2 * config.d_model, config.d_model)
         self.dropout = nn.Dropout(config.dropout)
         self.layer_norm = nn.LayerNorm(config.d_model)
 
@@ -119,7 +120,7 @@ class LSTMLayers(nn.Module):  # type: ignore[misc]  # torch is typed loosely
         self.lstm.flatten_parameters()
         found, _ = self.lstm(packed)
         padded, _ = pad_packed_sequence(found, batch_first=True, total_length=hidden.shape[1])
-        return self.layer_norm(self.dropout(padded))
+        return self.layer_norm(self.dropout(self.both(padded)))
 
 
 LAYERS: dict[str, Any] = {"transformer": TransformerLayers, "conformer": ConformerLayers, "rnn": LSTMLayers}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FRAMES_A_SECOND = 100
 _SILENCE = np.float32(np.log(1.192092955078125e-07))  # what `log_mel` gives where nothing is heard
-_LABEL_END = 2
+_LABEL_END, _QUIET = 2, 5  # the id of the end; a percentile
 _KEPT_FRAMES = 4_000_000  # of features that are kept in memory, 16 bits a band
 
 
@@ -137,12 +137,18 @@ class Examples:
         if self.sequences:
             gap, edge = self.sequences.gap_seconds, self.sequences.edge_seconds
             gaps = [edge, *[gap] * (len(parts) - 1), edge]
-            silences = [self._silence(rng.uniform(*bounds)) for bounds in gaps]
+            level = self._silence(parts)
+            silences = [np.tile(level, (round(rng.uniform(*bounds) * FRAMES_A_SECOND), 1)) for bounds in gaps]
             parts = [silences[0], *(each for pair in zip(parts, silences[1:], strict=True) for each in pair)]
         return np.concatenate(parts), [*labels, _LABEL_END]
 
-    def _silence(self, seconds: float) -> Any:
-        return np.full((round(seconds * FRAMES_A_SECOND), self.pool.used_bins), _SILENCE, np.float32)
+    def _silence(self, parts: Sequence[Any]) -> Any:
+        """The energy of each band where nobody speaks."""
+        if self.sequences and self.sequences.silence == "digital":
+            return np.full(self.pool.used_bins, _SILENCE, np.float32)
+        whole = np.concatenate(parts)
+        place = len(whole) * _QUIET // 100
+        return np.partition(whole, place, axis=0)[place]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_plan": None}

@@ -56,12 +56,15 @@ class Sequences(_Part):
         count: the fewest and the most recordings in one.
         gap_seconds: silence between two of them.
         edge_seconds: silence before the first and after the last.
+        silence: what is put there: the `quiet` of the recordings (the 5th percentile of each band), or none at all
+            (`digital`), where noise is added in any case.
         each_epoch: how many there are in an epoch; by default as many as recordings.
     """
 
     count: tuple[Many, Many]
     gap_seconds: Range = (0.0, 0.3)
     edge_seconds: Range = (0.0, 0.3)
+    silence: Literal["quiet", "digital"] = "quiet"
     each_epoch: Many | None = None
 
 
@@ -274,7 +277,7 @@ def _change(values: dict[str, Any], change: str) -> None:
     *parts, last = name.split(".")
     inner: Any = values
     for part in parts:
-        inner = inner[int(part)] if isinstance(inner, list) and part.isdigit() else _within(inner, part, name)
+        inner = _within(inner, part, name)
     if isinstance(inner, list) and last.isdigit() and int(last) < len(inner):
         inner[int(last)] = value
     elif isinstance(inner, dict):
@@ -284,6 +287,8 @@ def _change(values: dict[str, Any], change: str) -> None:
 
 
 def _within(inner: Any, part: str, name: str) -> Any:
+    if isinstance(inner, list) and part.isdigit() and int(part) < len(inner):
+        return inner[int(part)]
     if not isinstance(inner, dict):
         raise OptionError(f"There is no setting {name}.", hint="docs/training.md lists all settings.")
     if inner.get(part) is None:

@@ -154,7 +154,7 @@ def arguments(recipe: Recipe, out: Path, *, judged: bool) -> Seq2SeqTrainingArgu
         adam_beta2=said.betas[1],
         max_grad_norm=said.max_grad_norm,
         bf16=said.bf16,
-        gradient_checkpointing=said.gradient_checkpointing,
+        activation_checkpointing=said.gradient_checkpointing,
         dataloader_num_workers=said.workers,
         seed=said.seed,
         logging_steps=said.log_every,
@@ -224,6 +224,7 @@ def _finish(trainer: SpeechTrainer, recipe: Recipe, out: Path, test: Examples | 
             figures["test"][method] = {name: found.metrics[f"test_{name}"] for name in ("wer", "cer")}
     if trainer.is_world_process_zero():
         trainer.state.log_history = history
+        trainer.model.generation_config.max_length = None  # the trainer sets it, beside what the recipe says
         trainer.save_model(str(out))
         trainer.save_state()
         (out / FIGURES).write_text(json.dumps(figures, indent=1), encoding="utf-8")
