@@ -6,6 +6,7 @@ import base64
 import os
 import re
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from html import escape
 from importlib.resources import files
 from itertools import zip_longest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hark.evaluation.task import Score
 
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
+_ENOUGH = 0.5  # share of words that two texts have in common, to be shown side by side
 _NAMED = {False: ("Mistakes", "worst first"), True: ("How long each took", "slowest first")}
 _BESIDE = ("alignment",)  # details that are shown in a way of their own
 
@@ -230,9 +232,18 @@ def compared(score: Score) -> str:
     """What is right and what was answered, word by word where there is an alignment."""
     if score.failed:
         return f'<p class="gone">{escape(score.failed)}</p>' + _said("expected", score.reference)
-    if alignment := score.details.get("alignment"):
+    if alignment := score.details.get("alignment") or _alike(score.reference, score.prediction):
         return f'<div class="aligned">{"".join(_aligned(*row) for row in alignment)}</div>'
     return _said("expected", score.reference) + _said("answered", score.prediction)
+
+
+def _alike(reference: str, said: str) -> list[tuple[str, str, str]]:
+    """An alignment of two texts that have at least half of their words in common; none of others."""
+    words, others = reference.split(), said.split()
+    matched = SequenceMatcher(None, words, others, autojunk=False)
+    if matched.ratio() < _ENOUGH:
+        return []
+    return [(operation, " ".join(words[a:b]), " ".join(others[c:d])) for operation, a, b, c, d in matched.get_opcodes()]
 
 
 def _aligned(operation: str, reference: str, said: str) -> str:
