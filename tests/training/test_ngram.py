@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from hark.cli import app
 from hark.errors import DataError, OptionError
 from hark.training.arpa import read_arpa, write_arpa
 from hark.training.ngram import estimate
+from tiny.ctc import tiny_wav2vec2
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,3 +141,56 @@ def test_text_without_words_or_with_marks_is_refused() -> None:
         estimate([["a", "</s>"]])
     with pytest.raises(OptionError, match="order 0"):
         estimate(SAID, 0)
+
+
+# --- the command line
+
+
+def _hark(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["train", "lm", *map(str, arguments)])
+
+
+def test_a_model_is_made_of_text_and_of_data_sets(tmp_path: Path) -> None:
+    text, rows = tmp_path / "text.txt", tmp_path / "rows.jsonl"
+    text.write_text("A b\n\na b\n")
+    rows.write_text("".join(json.dumps({"audio": "none.wav", "text": said}) + "\n" for said in ("a c", "b a")))
+    done = _hark(text, rows, "--to", tmp_path / "lm.arpa", "--order", 2, "--lowercase", "--test", text, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["fallback_discounts"] == [1, 2]
+    model = read_arpa(tmp_path / "lm.arpa")
+    assert model.sentence(["a", "c"]) == pytest.approx(estimate(SAID, 2).sentence(["a", "c"]), rel=1e-5)
+    assert told["perplexity"] == pytest.approx(estimate(SAID, 2).perplexity([["a", "b"], ["a", "b"]]))
+    assert told["ngrams"] == [6, 8]
+
+
+def test_a_recogniser_is_given_a_model_of_its_tokens(tmp_path: Path) -> None:
+    text, folder = tmp_path / "text.txt", tiny_wav2vec2(tmp_path / "model")
+    text.write_text("to be\nor not \u2013 to be\n")
+    done = _hark(text, "--for", folder, "--pieces", "--weight", 0.7, "--smoothing", "witten-bell")
+    assert done.exit_code == 0, done.output
+    assert "cannot write: 1, such as" in done.stderr
+    model = read_arpa(folder / "language_model" / "lm.arpa")
+    assert {gram[0] for gram in model.table if len(gram) == 1} == {*"TOBE|", "<s>", "</s>", "<unk>"}
+    told = json.loads((folder / "language_model" / "attrs.json").read_text())
+    assert told == {"alpha": 0.7, "beta": 0.0, "unk_score_offset": -10.0, "score_boundary": True}
+    again = _hark(text, "--for", folder, "--smoothing", "witten-bell")  # of words, in the place of the other
+    assert again.exit_code == 0
+    assert ("to",) in read_arpa(folder / "language_model" / "lm.arpa").table
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ([], "Nothing is said of where"),
+        (["--to", "{}/lm.arpa", "--pieces"], "about a recogniser"),
+        (["--for", "{}/none"], "config.json"),
+        (["--to", "{}/none/lm.arpa"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_made_is_told(tmp_path: Path, options: list[str], what: str) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("a b\n")
+    done = _hark(text, *(option.format(tmp_path) for option in options))
+    assert done.exit_code == 1
+    assert what in done.stderr

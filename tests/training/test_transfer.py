@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import hark
+from hark.cli import app
 from hark.conversation.conversation import Clip, Conversation, Message, Text
 from hark.data import Sample
 from hark.errors import DataError, ModelBrokenError, OutputError, UnsupportedError
@@ -136,3 +138,23 @@ def test_parts_that_do_not_fit_are_told(parts: dict[str, Path], tmp_path: Path) 
     (tmp_path / "there").write_text("")
     with pytest.raises(OutputError, match="something"):
         compose(parts["wav2vec2"], parts["bart"], tmp_path)
+
+
+def test_the_command_line_makes_and_trains_a_model(parts: dict[str, Path], tmp_path: Path) -> None:
+    data, out = tmp_path / "data.jsonl", tmp_path / "out"
+    data.write_text(json.dumps({"audio": str(EXAMPLES / "order.flac"), "text": "one", "language": "en"}) + "\n")
+    given = ["train", "transfer", str(data), "-o", str(out), "--set", "steps=2", "--set", "batch_size=1", "-q"]
+    made = ["--encoder", str(parts["wav2vec2"]), "--decoder", str(parts["bart"])]
+
+    def hark_says(*more: str) -> str:
+        done = CliRunner().invoke(app, [*given, *more])
+        return done.stdout if done.exit_code == 0 else done.stderr
+
+    assert "no model yet" in hark_says()
+    assert "'en' has no name" in hark_says(*made, "--language", "fr=French")
+    assert "no_such" in hark_says(*made, "--set", "no_such=1")
+    assert not out.exists()
+    assert json.loads(hark_says(*made, "--language", "en=English", "--json")) == {"folder": str(out), "steps": 2}
+    assert "There is a training" in hark_says()
+    assert "would change nothing" in hark_says(*made, "--resume")
+    assert "trained for 4 steps" in hark_says("--resume", "--set", "steps=4")

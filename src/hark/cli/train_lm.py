@@ -92,7 +92,7 @@ def _made(
     made = estimate((words for path in texts for words in sentences(path, **how)), order, smoothing)
     perplexity = made.perplexity(sentences(test, **how)) if test else None
     if skipped:
-        _note(f"{len(skipped)} sentences were left out: the recogniser cannot write them, such as {skipped[0]!r}.")
+        _note(f"sentences left out, which the recogniser cannot write: {len(skipped)}, such as {skipped[0]!r}.")
     return made, perplexity
 
 

@@ -62,6 +62,7 @@ def audio_tokens(
                     f"{folder} is no model yet.", hint="Say what it is made of: --language-model, --encoder, --layer."
                 )
             names = _names(language)
+            _check(data, names)
             found = _centres(centres, encoder, layer, units, data)
             work.extend(language_model, encoder, layer, found, folder, names=names, seed=how.seed)
         else:
@@ -92,7 +93,9 @@ def transfer(
         if not (folder / "config.json").is_file():
             if encoder is None or decoder is None:
                 raise OptionError(f"{folder} is no model yet.", hint="Say what it is made of: --encoder, --decoder.")
-            work.compose(encoder, decoder, folder, names=_names(language), seed=how.seed)
+            names = _names(language)
+            _check(data, names)
+            work.compose(encoder, decoder, folder, names=names, seed=how.seed)
         else:
             _already(folder, encoder=encoder, decoder=decoder, language=language)
         work.train(folder, samples_of(data), how, resume=resume, step=step, callbacks=callbacks)
@@ -107,6 +110,19 @@ def _already(folder: Path, **given: Any) -> None:
             f"{folder} holds a model: --{said.replace('_', '-')} would change nothing.",
             hint="Leave it out to train that model on; or name another --out.",
         )
+
+
+def _check(data: list[Path], names: dict[str, str]) -> None:
+    """Refuse what cannot be learned before anything is made: all samples are read, and no recording."""
+    from hark.errors import DataError
+    from hark.training.tagged import TAGS, samples_of, tag_of, task_of
+
+    count = 0
+    for sample in samples_of(data):
+        tag_of(task_of(sample), sample.language, sample.to, TAGS, names)
+        count += 1
+    if not count:
+        raise DataError("There is no sample to learn from.", hint="hark data check says what there is.")
 
 
 def _names(language: list[str] | None) -> dict[str, str]:
