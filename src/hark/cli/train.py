@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +66,8 @@ def recipe(
         place = folder or Path("runs") / path.stem
         with progress(quiet=quiet) as (callbacks, step):
             done = train(wanted, place, resume=resume, callbacks=callbacks, step=step)
+        if os.environ.get("RANK", "0") != "0":
+            return  # of the processes that train together one tells
         if as_json:
             out_json({"folder": str(done.folder), **done.figures})
             return

@@ -108,7 +108,7 @@ def train(
         DataError: the data cannot be used. OutputError: the folder holds something else, or another recipe's run.
     """
     out = Path(out)
-    with PartialState().main_process_first():
+    with _processes().main_process_first():
         _begin(out, recipe, resume=resume)
         sources = build.folders(recipe, out, step)
         noise = build.noise(recipe, out)
@@ -173,6 +173,7 @@ def arguments(recipe: Recipe, out: Path, *, judged: bool) -> Seq2SeqTrainingArgu
         remove_unused_columns=False,
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.accelerator.is_available(),  # said outright: else bf16 is refused on a processor
     )
 
 
@@ -186,11 +187,16 @@ def error_rates(found: Any, tokenizer: Any) -> dict[str, float]:
     return {"wer": round(100 * jiwer.wer(wanted, said), 3), "cer": round(100 * jiwer.cer(wanted, said), 3)}
 
 
+def _processes() -> PartialState:
+    """The processes that train together, of `accelerate launch` or `torchrun`; on processors, too."""
+    return PartialState(cpu=not torch.accelerator.is_available())
+
+
 def _begin(out: Path, recipe: Recipe, *, resume: bool) -> None:
     """Make the folder of the run; go on in one only where that is wanted, and the recipe is the same."""
     path = out / RECIPE
     try:
-        if path.exists() and PartialState().is_main_process:
+        if path.exists() and _processes().is_main_process:
             if not resume:
                 raise OutputError(f"There is a training in {out}.", hint="Go on with --resume, or name another --out.")
             if path.read_text(encoding="utf-8") != recipe.text():
@@ -198,7 +204,7 @@ def _begin(out: Path, recipe: Recipe, *, resume: bool) -> None:
                     f"The training in {out} was begun with another recipe.",
                     hint=f"{path} has it; or name another --out.",
                 )
-        elif PartialState().is_main_process:
+        elif _processes().is_main_process:
             if out.is_dir() and any(out.iterdir()):
                 raise OutputError(f"{out} holds something else.", hint="Name a folder that is new or empty.")
             out.mkdir(parents=True, exist_ok=True)
