@@ -26,30 +26,30 @@ from typer.testing import CliRunner
 CHAT = [("order", "What?", "Turn on."), ("order", "Who?", "Ann did"), ("hesitant", "What?", "No!")]
 SPOKEN = [("order", None, "turn on"), ("hesitant", None, "no")]
 QUICK = ("--steps", "36", "--learning-rate", "0.02")
-SLOW = ("--steps", "300", "--learning-rate", "0.01")  # of decoders with dropout, and what hears as well
+FULL = ("--full", "--steps", "150", "--learning-rate", "0.01")  # where the few scores of a frozen head are too alike
 # Every family that can be tuned, and how its tiny model learns by heart.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "qwen2_5_omni": QUICK,
     "ultravox": QUICK,
     "audioflamingo3": QUICK,
     "audiopalm": QUICK,
-    "gemma3n": ("--full", "--steps", "100", "--learning-rate", "0.003"),  # the scores of its tiny head are all alike
-    "granite_speech": ("--steps", "200", "--learning-rate", "0.01"),
+    "gemma3n": ("--full", "--steps", "100", "--learning-rate", "0.003"),
+    "granite_speech": ("--steps", "150", "--learning-rate", "0.01", "--encoder"),
     "ichigo": QUICK,
-    "moonshine": SLOW,
+    "moonshine": FULL,
     "musicflamingo": QUICK,
     "phi4_multimodal": QUICK,
     "qwen2_5_omni_thinker": QUICK,
     "qwen2_audio": QUICK,
     "qwen2_audio_base": QUICK,
     "qwen3_asr": ("--steps", "60", "--learning-rate", "0.02"),
-    "seamless_m4t": SLOW,
-    "seamless_m4t_v2": SLOW,
-    "speech_to_text": SLOW,
+    "seamless_m4t": FULL,
+    "seamless_m4t_v2": FULL,
+    "speech_to_text": FULL,
     "speechgpt": QUICK,
-    "speecht5": SLOW,
+    "speecht5": FULL,
     "voxtral": QUICK,
-    "whisper": SLOW,
+    "whisper": FULL,
 }
 DEFAULT = "qwen2_5_omni,ultravox"
 CHOSEN = os.environ.get("HARK_TUNE_FAMILIES", DEFAULT)
@@ -65,11 +65,31 @@ def tuned(model: Path, data: Path, out: Path, *how: object) -> Path:
     return out
 
 
+def learnable(folder: Path) -> Path:
+    """Without dropout, which is all noise in a model of 16 numbers, and with a score for the token that fills up."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"), object_hook=_calm)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    weights = load_file(folder / "model.safetensors")
+    torch.manual_seed(0)
+    for name, value in weights.items():
+        if name.rpartition(".")[0].endswith(("embed_tokens", "lm_head", "proj_out")):
+            empty = value.norm(dim=-1) == 0
+            value[empty] = torch.randn_like(value[empty]) * value.std()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def _calm(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: 0.0 if "drop" in key and isinstance(value, float) else value for key, value in values.items()}
+
+
 def data(folder: Path, listener: hark.Listener, examples: Path) -> Path:
     """A few samples: of a model that is asked, questions, of which two are about the same recording."""
     rows = [
-        {"audio": str(examples / f"{name}.flac"), "text": text}
-        | ({"prompt": prompt} if prompt else {"language": "en"})
+        {"audio": str(examples / f"{name}.flac"), "text": text} | ({"prompt": prompt} if prompt else {"language": "en"})
         for name, prompt, text in (CHAT if listener.can.free_prompt else SPOKEN)
     ]
     path = folder / "samples.jsonl"
@@ -90,7 +110,7 @@ def answers(listener: hark.Listener, examples: Path, **options: Any) -> list[str
 
 @pytest.mark.parametrize("family", FAMILIES if CHOSEN == "all" else CHOSEN.split(","))
 def test_a_few_samples_are_learned_by_heart_kept_and_merged(family: str, tmp_path: Path, examples: Path) -> None:
-    model = make(family, tmp_path / "model")
+    model = learnable(make(family, tmp_path / "model"))
     with hark.load(str(model)) as plain:
         wanted = [text for *_, text in (CHAT if plain.can.free_prompt else SPOKEN)]
         before = answers(plain, examples)

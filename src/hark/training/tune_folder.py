@@ -37,11 +37,13 @@ class Folder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
-                self._refuse_other()
-            else:
+            begun = any(self.path.iterdir())
+            checkpoint = self._checkpoint() if begun else None
+            if begun:
+                self._refuse_other(checkpoint)
+            if checkpoint is None:
                 self._write({"finished": False})
-            return self._checkpoint()
+            return checkpoint
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
@@ -53,17 +55,20 @@ class Folder:
         for _, place in self._checkpoints():
             shutil.rmtree(place, ignore_errors=True)
 
-    def _refuse_other(self) -> None:
+    def _refuse_other(self, checkpoint: Path | None) -> None:
+        """Other folders are left alone, and so are runs of another kind, unless nothing came of them yet."""
         try:
             found = json.loads((self.path / ABOUT).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise OutputError(f"{self.path} holds something else.", hint="Name another folder.") from error
         if found.get("finished"):
             raise OutputError(f"The run in {self.path} is finished.", hint="Name another folder.")
+        if checkpoint is None:
+            return
         other = sorted(key for key in self.about if found.get(key) != self.about[key])
         if other:
             raise OutputError(
-                f"The run in {self.path} was begun with another {other[0]}.",
+                f"The run in {self.path} was begun with other {other[0]}.",
                 hint="Name another folder, or repeat what it was begun with.",
             )
 

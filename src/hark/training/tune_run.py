@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations import TensorBoardCallback
 
 from hark.answers.answer import Answer
+from hark.engines.transformers.failing import failing
 from hark.engines.transformers.generation import quiet
 from hark.engines.transformers.placing import device_of
 from hark.training.tune_batch import Alike, Collate, Examples
@@ -70,7 +71,7 @@ class Run:
             ModelError: there is not enough memory; the hint says what to lower.
             DataError: an example cannot be heard, or is more than the model holds.
         """
-        with lowering(self.tuning, self.engine), quiet(), warnings.catch_warnings():
+        with failing(self.engine.name), lowering(self.tuning, self.engine), quiet(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft asks by the old name
             warnings.filterwarnings("ignore", message="Could not find a config file")  # of embeddings: none is trained
             trainer = self.trainer()
@@ -115,7 +116,6 @@ class Run:
         every = max(1, self.steps // STEPS_BETWEEN)
         evaluate = tuning.eval_every or every
         save = evaluate if self.judged and (tuning.best or tuning.patience) else tuning.save_every or every
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self.folder / "tensorboard"))
         half = device.startswith("cuda") and torch.cuda.is_bf16_supported()
         return TrainingArguments(
             output_dir=str(self.folder), max_steps=self.steps, per_device_train_batch_size=self.batch,
@@ -129,13 +129,15 @@ class Run:
             save_steps=save, save_total_limit=tuning.keep, logging_steps=tuning.log_every, logging_first_step=True,
             load_best_model_at_end=bool(self.judged and (tuning.best or tuning.patience)),
             metric_for_best_model="loss" if self.judged else None, greater_is_better=False,
-            report_to=["tensorboard"], remove_unused_columns=False, label_names=["labels"], disable_tqdm=True,
+            report_to="none", remove_unused_columns=False, label_names=["labels"], disable_tqdm=True,
             prediction_loss_only=True, dataloader_pin_memory=device.startswith("cuda"),
         )  # fmt: skip
 
     def callbacks(self) -> list[TrainerCallback]:
         """What happens beside training."""
-        found: list[TrainerCallback] = [_Told(self)]
+        board = TensorBoardCallback()
+        board.logging_dir = str(self.folder / "tensorboard")
+        found: list[TrainerCallback] = [_Told(self), board]
         if self.tuning.patience:
             found.append(EarlyStoppingCallback(self.tuning.patience))
         return found
