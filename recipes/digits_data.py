@@ -19,6 +19,7 @@ EACH = 150  # sequences of each speaker
 
 
 def main(source: Path, out: Path) -> None:
+    """Write `singles.jsonl`, `sequences.jsonl` and the recordings of the latter."""
     rows = [json.loads(line) for line in (source / "labels.jsonl").read_text().splitlines()]
     out.mkdir(parents=True, exist_ok=True)
     singles = [{**row, "audio": str((source / row["audio"]).resolve())} for row in rows]
@@ -38,6 +39,7 @@ def main(source: Path, out: Path) -> None:
 
 
 def sequence(own: list[dict[str, str]], rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
+    """Samples, their rate, and the text of one sequence."""
     chosen = [own[number] for number in rng.choice(len(own), rng.integers(3, 6), replace=False)]
     parts, rate = [], 0
     for row in chosen:
@@ -51,6 +53,7 @@ def sequence(own: list[dict[str, str]], rng: np.random.Generator) -> tuple[np.nd
 
 
 def write(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write rows as lines of JSON."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

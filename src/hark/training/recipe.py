@@ -160,7 +160,8 @@ class Training(_Part):
         batch_size: samples for each device and step; `accumulate` such make one update.
         schedule: of the learning rate after `warmup_steps`.
         evaluate_every, log_every: steps.
-        patience: evaluations without a better WER after which it ends.
+        judge: what tells which checkpoint is the best, on `dev`: word error rate, or BLEU of translations.
+        patience: evaluations without a better one after which it ends.
         average: how many of the last checkpoints are averaged in the end, if that is no worse on `dev`.
     """
 
@@ -181,6 +182,7 @@ class Training(_Part):
     seed: Some = 1
     evaluate_every: Many = 500
     log_every: Many = 50
+    judge: Literal["wer", "bleu"] = "wer"
     patience: Many | None = None
     average: Many = 1
 

@@ -23,6 +23,7 @@ from transformers.integrations import is_tensorboard_available
 
 from hark.engines.transformers.generation import quiet
 from hark.errors import OutputError
+from hark.evaluation.metrics.translations import metric
 from hark.training import build
 from hark.training.averaging import average, checkpoints
 from hark.training.examples import Buckets, Examples, collate
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from hark.training.recipe import Recipe
 
 RECIPE, FIGURES = "recipe.yaml", "figures.json"
-_CHECKED = "eval_wer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def train(
             train_dataset=learned,
             eval_dataset=dev,
             data_collator=collate,
-            compute_metrics=lambda found: error_rates(found, processor.tokenizer),
+            compute_metrics=lambda found: rates(found, processor.tokenizer, recipe.training.judge),
             processing_class=processor,
             callbacks=[budget, *stop, *callbacks],
         )
@@ -164,8 +164,8 @@ def arguments(recipe: Recipe, out: Path, *, judged: bool) -> Seq2SeqTrainingArgu
         save_steps=said.evaluate_every,
         save_total_limit=max(said.average, 2),
         load_best_model_at_end=judged,
-        metric_for_best_model=_CHECKED if judged else None,
-        greater_is_better=False,
+        metric_for_best_model=f"eval_{said.judge}" if judged else None,
+        greater_is_better=said.judge == "bleu",
         predict_with_generate=True,
         generation_max_length=recipe.decoding.max_tokens,
         report_to=["tensorboard"] if is_tensorboard_available() else [],
@@ -177,14 +177,21 @@ def arguments(recipe: Recipe, out: Path, *, judged: bool) -> Seq2SeqTrainingArgu
     )
 
 
-def error_rates(found: Any, tokenizer: Any) -> dict[str, float]:
-    """Word and character error rates, in percent, of what was generated."""
+def rates(found: Any, tokenizer: Any, judge: str) -> dict[str, float]:
+    """Word and character error rates, in percent, of what was generated, or BLEU beside them.
+
+    Raises:
+        MissingExtraError: BLEU is wanted, and sacreBLEU is not installed.
+    """
     said, wanted = (
         tokenizer.batch_decode([[token if token >= 0 else tokenizer.pad_token_id for token in row] for row in ids],
                                skip_special_tokens=True)
         for ids in (found.predictions, found.label_ids)
     )  # fmt: skip
-    return {"wer": round(100 * jiwer.wer(wanted, said), 3), "cer": round(100 * jiwer.cer(wanted, said), 3)}
+    told = {"wer": round(100 * jiwer.wer(wanted, said), 3), "cer": round(100 * jiwer.cer(wanted, said), 3)}
+    if judge == "bleu":
+        told["bleu"] = round(float(metric("bleu").corpus_score(said, [wanted]).score), 3)
+    return told
 
 
 def _processes() -> PartialState:
@@ -221,13 +228,14 @@ def _finish(trainer: SpeechTrainer, recipe: Recipe, out: Path, test: Examples | 
     figures["parameters"] = trainer.model.num_parameters()
     history = list(trainer.state.log_history)
     if trainer.eval_dataset is not None:
-        figures["dev"] = {"wer": trainer.state.best_metric, "step": trainer.state.best_global_step}
+        figures["dev"] = {recipe.training.judge: trainer.state.best_metric, "step": trainer.state.best_global_step}
     _average(trainer, recipe, out, figures)
     if test is not None:
         figures["test"] = {}
         for method in recipe.decoding.compare or (recipe.decoding.method,):
             found = trainer.predict(test, decoding=method, num_beams=1 if method == "ctc" else recipe.decoding.beams)
-            figures["test"][method] = {name: found.metrics[f"test_{name}"] for name in ("wer", "cer")}
+            told = (name for name in ("wer", "cer", "bleu") if f"test_{name}" in found.metrics)
+            figures["test"][method] = {name: found.metrics[f"test_{name}"] for name in told}
     if trainer.is_world_process_zero():
         trainer.state.log_history = history
         trainer.model.generation_config.max_length = None  # the trainer sets it, beside what the recipe says
@@ -249,8 +257,10 @@ def _average(trainer: SpeechTrainer, recipe: Recipe, out: Path, figures: dict[st
     if trainer.eval_dataset is None:
         figures["averaged"] = len(some)
         return
-    figures["dev"]["averaged"] = trainer.evaluate()[_CHECKED]
-    if figures["dev"]["averaged"] <= figures["dev"]["wer"]:
+    judge = recipe.training.judge
+    best, mean = figures["dev"][judge], trainer.evaluate()[f"eval_{judge}"]
+    figures["dev"]["averaged"] = mean
+    if mean >= best if judge == "bleu" else mean <= best:
         figures["averaged"] = len(some)
     else:
         trainer.model.load_state_dict(before)
