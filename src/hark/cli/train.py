@@ -82,7 +82,8 @@ def _told(figures: dict[str, Any]) -> Iterator[str]:
         f"{figures['parameters'] / 1e6:.2f} million parameters"
     )
     if "dev" in figures:
-        mean = f", {figures['dev']['averaged']:.2f} % averaged" if "averaged" in figures["dev"] else ""
-        yield f"dev: WER {figures['dev']['wer']:.2f} % at step {figures['dev']['step']}{mean}"
+        judge = "bleu" if "bleu" in figures["dev"] else "wer"
+        mean = f", {figures['dev']['averaged']:.2f} averaged" if "averaged" in figures["dev"] else ""
+        yield f"dev: {judge.upper()} {figures['dev'][judge]:.2f} at step {figures['dev']['step']}{mean}"
     for method, rates in figures.get("test", {}).items():
-        yield f"test, {method}: WER {rates['wer']:.2f} %, CER {rates['cer']:.2f} %"
+        yield f"test, {method}: {', '.join(f'{name.upper()} {value:.2f}' for name, value in rates.items())}"

@@ -69,7 +69,7 @@ class _Shown:
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         """Note what is new, and show it."""
         del args, control
-        names = {"loss": "loss", "eval_loss": "dev loss", "eval_wer": "WER"}
+        names = {"loss": "loss", "eval_loss": "dev loss", "eval_wer": "WER", "eval_bleu": "BLEU"}
         new = {names[name]: value for name, value in (logs or {}).items() if name in names}
         self.said |= new
         if new and state.is_world_process_zero:
