@@ -151,8 +151,11 @@ class HarkSpeech2TextEncoder(Pretrained):
         self.post_init()
 
     def forward(self, input_features: Any, attention_mask: Any = None, **_: Any) -> BaseModelOutput:
-        """(batch, frames, bins) to (batch, states, d_model); the mask is 1 where there is sound."""
-        shape = input_features.shape[:2]
+        """(batch, frames, bins) to (batch, states, d_model); the mask is 1 where there is sound.
+
+        Bins beyond those of the config are left out: the extractor may make more than a recipe uses.
+        """
+        shape, input_features = input_features.shape[:2], input_features[..., : len(self.feature_mean)]
         mask = attention_mask.bool() if attention_mask is not None else input_features.new_ones(shape, dtype=torch.bool)
         scaled = (input_features - self.feature_mean) * self.feature_scale
         hidden, mask = self.conv(scaled * mask[..., None].to(scaled.dtype), mask)
