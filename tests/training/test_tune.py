@@ -24,7 +24,7 @@ pytest.importorskip("peft")
 from typer.testing import CliRunner
 
 CHAT = [("order", "What?", "Turn on."), ("order", "Who?", "Ann did"), ("hesitant", "What?", "No!")]
-SPOKEN = [("order", None, "turn on"), ("hesitant", None, "no")]
+SPOKEN = [("order", None, "stop"), ("hesitant", None, "no")]
 QUICK = ("--steps", "36", "--learning-rate", "0.02")
 FULL = ("--full", "--steps", "150", "--learning-rate", "0.01")  # where the few scores of a frozen head are too alike
 # Every family that can be tuned, and how its tiny model learns by heart.
@@ -45,7 +45,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "qwen3_asr": ("--steps", "60", "--learning-rate", "0.02"),
     "seamless_m4t": FULL,
     "seamless_m4t_v2": FULL,
-    "speech_to_text": FULL,
+    "speech_to_text": ("--no-encoder", "--steps", "120", "--learning-rate", "0.02"),
     "speechgpt": QUICK,
     "speecht5": FULL,
     "voxtral": QUICK,

@@ -172,23 +172,26 @@ def _train(planned: Plan, folder: Path, *, as_json: bool, quiet: bool) -> None:
     exact = f", {told['exact']:.0%} of those asked answered exactly" if "exact" in told else ""
     out(f"{folder}: {told['steps']} steps{exact}")
     if planned.tuning.method == "lora":
-        out(f"Ask it: hark ask AUDIO QUESTION --model {planned.engine.name} --adapter {folder}")
+        bits = planned.engine.loading.quantize
+        how = f" --quantize {bits}" if bits else ""
+        out(f"Ask it: hark ask AUDIO QUESTION --model {planned.engine.name} --adapter {folder}{how}")
 
 
 class _Told:
     """Writes a line on stderr for each log: how far it is, how long it will take, and the figures."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self.notes, self.began, self.first = Notes(quiet=quiet), time.monotonic(), 0
+        self.notes = Notes(quiet=quiet)
+        self.first: tuple[int, float] | None = None
 
     def __call__(self, figures: dict[str, float], done: int, count: int) -> None:
         some = {name: figures[name] for name in ("loss", "eval_loss", "eval_exact") if name in figures}
         if not some or sys.stderr is None:
             return
-        self.first = self.first or done
-        each = (time.monotonic() - self.began) / max(1, done - self.first + 1)
+        step, began = self.first = self.first or (done, time.monotonic())
         said = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in some.items())
-        self.notes.say(f"step {done} of {count}: {said}; about {_time(each * (count - done))} left")
+        left = (time.monotonic() - began) / max(1, done - step) * (count - done)
+        self.notes.say(f"step {done} of {count}: {said}{f'; about {_time(left)} left' if step < done < count else ''}")
 
 
 def _time(seconds: float) -> str:

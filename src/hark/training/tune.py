@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _NOT_TUNED = {
     "VoxtralRealtime": "it writes a token for each 80 ms, and data sets do not say when each word is spoken",
     "Classifier": "it writes no text",
+    "HarkSpeech2Text": "`hark train` made it, and trains it further by another recipe",
     "Timed": "it writes by CTC or transducer, and is not asked",
 }
 

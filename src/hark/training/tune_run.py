@@ -72,7 +72,7 @@ class Run:
             DataError: an example cannot be heard, or is more than the model holds.
         """
         with failing(self.engine.name), lowering(self.tuning, self.engine), quiet(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # peft asks by the old name
+            warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing")  # peft uses old names
             warnings.filterwarnings("ignore", message="Could not find a config file")  # of embeddings: none is trained
             trainer = self.trainer()
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -87,7 +87,7 @@ class Run:
         if getattr(loaded.model, "is_quantized", False):
             from peft import prepare_model_for_kbit_training
 
-            prepare_model_for_kbit_training(loaded.model, use_gradient_checkpointing=self.tuning.checkpointing)
+            prepare_model_for_kbit_training(loaded.model, use_gradient_checkpointing=False)  # the trainer does
         model = prepare(loaded.model, self.engine.family, self.tuning)
         for module in model.modules():
             if getattr(module, "layerdrop", 0.0):
