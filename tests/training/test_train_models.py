@@ -66,6 +66,15 @@ def test_padding_changes_nothing(model: Any) -> None:
     assert wanted[: len(single)].tolist() == single.tolist()
 
 
+def test_silence_and_bands_that_are_not_used_do_no_harm(model: Any) -> None:
+    features = torch.full((1, 40, BANDS + 14), float("nan"))
+    features[..., 3] = torch.linspace(-1, 1, 40)
+    with torch.no_grad():
+        found, _ = model.ctc_log_probs(features)
+        other, _ = model.ctc_log_probs(features.nan_to_num(0.0)[..., :BANDS])
+    assert torch.equal(found, other)
+
+
 @pytest.mark.parametrize("beams", [1, 3])
 def test_what_is_kept_between_tokens_changes_nothing(model: Any, beams: int) -> None:
     how = {"max_new_tokens": 8, "num_beams": beams, "min_new_tokens": 6}

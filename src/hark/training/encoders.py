@@ -157,7 +157,8 @@ class HarkSpeech2TextEncoder(Pretrained):
         """
         shape, input_features = input_features.shape[:2], input_features[..., : len(self.feature_mean)]
         mask = attention_mask.bool() if attention_mask is not None else input_features.new_ones(shape, dtype=torch.bool)
-        scaled = (input_features - self.feature_mean) * self.feature_scale
+        heard = input_features.nan_to_num(0.0)  # the extractor divides by a deviation of zero where a band is silent
+        scaled = (heard - self.feature_mean) * self.feature_scale
         hidden, mask = self.conv(scaled * mask[..., None].to(scaled.dtype), mask)
         return BaseModelOutput(last_hidden_state=self.body(hidden, mask))
 
