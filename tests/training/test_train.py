@@ -17,7 +17,7 @@ import soundfile
 import yaml
 
 import hark
-from hark.data.prepare.prepare import Wishes, prepare
+from hark.data.prepare.prepare import Wishes, alone, prepare
 from hark.errors import DataError, ModelBrokenError, OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -155,6 +155,8 @@ def test_a_run_that_was_killed_goes_on_as_if_it_was_not(data: Path, tmp_path: Pa
     (out / "checkpoint-99" / "optimizer.pt").unlink()
     with pytest.raises(OutputError, match="There is a training"):
         train(wanted, out)
+    with alone(out / "recipe.yaml"), pytest.raises(OutputError, match="Another process"):
+        train(wanted, out, resume=True)
     with pytest.raises(OutputError, match="another recipe"):
         train(recipe(data, training__steps=13), out, resume=True)
     train(wanted, out, resume=True)

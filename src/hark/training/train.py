@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from transformers import (
 )
 from transformers.integrations import is_tensorboard_available
 
+from hark.data.prepare.prepare import alone
 from hark.engines.transformers.generation import quiet
 from hark.errors import OutputError
 from hark.evaluation.metrics.translations import metric
@@ -105,13 +107,23 @@ def train(
     `callbacks` are of transformers' trainer; `step` is called with the samples that were prepared.
 
     Raises:
-        DataError: the data cannot be used. OutputError: the folder holds something else, or another recipe's run.
+        DataError: the data cannot be used. OutputError: the folder holds something else, or another recipe's run, or
+            is being written.
     """
-    out = Path(out)
-    with _processes().main_process_first():
+    out, processes = Path(out), _processes()
+    with processes.main_process_first():
         _begin(out, recipe, resume=resume)
-        sources = build.folders(recipe, out, step)
-        noise = build.noise(recipe, out)
+    with alone(out / RECIPE) if processes.is_main_process else nullcontext():
+        with processes.main_process_first():
+            sources = build.folders(recipe, out, step)
+            noise = build.noise(recipe, out)
+        return _trained(recipe, out, sources, noise, resume=resume, callbacks=callbacks)
+
+
+def _trained(
+    recipe: Recipe, out: Path, sources: dict[str, Any], noise: Any, *, resume: bool, callbacks: Sequence[Any]
+) -> Trained:
+    """Train on what was prepared."""
     learned, dev, test = (build.examples(recipe, use, sources[use], noise) for use in ("train", "dev", "test"))
     vocabulary = sources["train"][0].folder
     processor = build.processor(recipe, vocabulary)

@@ -81,7 +81,7 @@ def prepare(
     bad: list[Bad] = []
     samples = read(path, form, audio=audio, bad=bad.append)
     _begin(out, {"source": str(path.resolve()), "state": _state(path), "form": form, "wishes": asdict(wishes)})
-    with _alone(out):
+    with alone(out / PLAN):
         shards = _shards(samples, out / SHARDS, wishes)
         for shard, _ in mapped(make, _missing(shards, step), jobs or usable_cores(), _lost):
             step(len(shard.samples))
@@ -111,18 +111,22 @@ def _begin(out: Path, plan: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """See that no other process writes into the folder; the system lets go of it however a process ends."""
+def alone(path: Path) -> Iterator[None]:
+    """See that no other process writes into the folder of a file; the system lets go of it however a process ends.
+
+    Raises:
+        OutputError: one does.
+    """
     try:
         import fcntl
     except ImportError:  # Windows
         yield
         return
-    with (out / PLAN).open() as plan:
+    with path.open() as file:
         try:
-            fcntl.flock(plan, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise OutputError(f"Another process writes into {out}.", hint="Wait for it, or end it.") from error
+            raise OutputError(f"Another process writes into {path.parent}.", hint="Wait for it, or end it.") from error
         yield
 
 
