@@ -55,7 +55,7 @@ class Transformers(Engine):
         self._folders = adapters.folders(loading, folder)
         if loading.adapters:
             self.can = replace(self.can, options=self.can.options | {"adapter"})
-        self._adapters: adapters.Adapters | None = None
+        self._loaded: adapters.Adapters | None = None
         self._working_with: dict[str | None, tuple[Loaded, Reuse]] = {}
         self._loading = threading.Lock()
 
@@ -144,7 +144,7 @@ class Transformers(Engine):
     def close(self) -> None:
         """Let go of the weights, and of what was heard with them."""
         with self._loading:
-            self._adapters = None
+            self._loaded = None
             self._working_with.clear()
 
     def _answer(self, conversation: Conversation, options: Options) -> Iterator[Delta]:
@@ -287,10 +287,10 @@ class Transformers(Engine):
         from hark.engines.transformers.reuse import Reuse
 
         with self._loading:
-            if self._adapters is None:
-                self._adapters = adapters.Adapters.of(self._load(), self._folders)
+            if self._loaded is None:
+                self._loaded = adapters.Adapters.of(self._load(), self._folders)
             if adapter not in self._working_with:
-                loaded = self._adapters.with_one(adapter)
+                loaded = self._loaded.with_one(adapter)
                 kept = self.loading.cache_mb
                 reuse = Reuse(loaded, settings.current().cache_mb if kept is None else kept)
                 self._working_with[adapter] = loaded, reuse
