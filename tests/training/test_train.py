@@ -172,9 +172,11 @@ def test_a_run_that_was_killed_goes_on_as_if_it_was_not(data: Path, tmp_path: Pa
 
 
 def test_it_ends_when_its_time_is_spent_or_it_gets_no_better(data: Path, tmp_path: Path) -> None:
-    spent = train(recipe(data, training__cpu_minutes=1e-6, training__average=1), tmp_path / "spent")
+    spent = train(recipe(data, training__cpu_minutes=1e-6, training__average=1, data__dev=[]), tmp_path / "spent")
     assert spent.figures["steps"] == 1
     assert checkpoints(tmp_path / "spent")
+    odd = train(recipe(data, training__steps=3), tmp_path / "odd")  # no multiple of `evaluate_every`
+    assert odd.figures["dev"]["step"] == 3
     idle = recipe(
         data, training__learning_rate=1e-9, training__evaluate_every=2, training__patience=2, training__steps=20
     )

@@ -81,17 +81,18 @@ class SpeechTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # transformers is ty
 
 
 class Budget(TrainerCallback):  # type: ignore[misc]
-    """Ends the training when its processor time is spent."""
+    """Ends the training when its processor time is spent, and judges what there is in the end."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.trainer: SpeechTrainer | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop, and see how good it is."""
-        del args, state
-        if self.trainer is not None and self.trainer.cpu_seconds() >= self.seconds:
-            control.should_training_stop = control.should_evaluate = control.should_save = True
+        """Stop where it is time to."""
+        spent = self.trainer is not None and self.trainer.cpu_seconds() >= self.seconds
+        if spent or state.global_step >= state.max_steps:
+            control.should_training_stop = control.should_save = True
+            control.should_evaluate = args.eval_strategy != "no"
 
 
 def train(
