@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,7 @@ class Data:
 
     def _read(self, path: Path, engine: Transformers) -> list[Example]:
         found = read(path, self.form, audio=self.audio, bad=self.bad)
-        return list(examples(asking(found, self.prompt), engine.name, engine.can))
+        return list(examples(asking(found, self.prompt), engine, self.bad))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +184,17 @@ def tune(
     from hark.training.tune_saving import save
 
     place = Folder(folder, planned.about)
-    checkpoint = place.claim()
-    run = Run(planned.engine, planned.learned, planned.judged, planned.tuning, folder, tell or _silent)
-    model = run.train(checkpoint)
-    save(model, planned.engine, planned.tuning, folder)
-    right = run.right()
-    told = {"steps": run.steps} | ({} if right is None else {"exact": right})
-    report(folder)
-    place.finish(**told)
+    try:
+        checkpoint = place.claim()
+        run = Run(planned.engine, planned.learned, planned.judged, planned.tuning, folder, tell or _silent)
+        model = run.train(checkpoint)
+        save(model, planned.engine, planned.tuning, folder)
+        right = run.right()
+        told = {"steps": run.steps} | ({} if right is None else {"exact": right})
+        report(folder)
+        place.finish(**told)
+    finally:
+        place.release()
     return planned.about | told
 
 
@@ -203,4 +205,3 @@ def _silent(figures: dict[str, float], done: int, count: int) -> None:
 def _installed() -> None:
     if any(importlib.util.find_spec(package) is None for package in ("peft", "torch", "transformers", "tensorboard")):
         raise MissingExtraError.of("Tuning", "train")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft loads it, and it tells what it lacks

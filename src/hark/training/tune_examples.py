@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hark.conversation.conversation import Conversation, Message, Text
+from hark.data.source import Bad
 from hark.engines.asking import prepared
 from hark.engines.engine import Options
+from hark.engines.transformers.families.family import RATE
 from hark.errors import DataError, HarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from numpy.typing import NDArray
+
+    from hark.audio.audio import Audio
     from hark.data.sample import Sample
     from hark.engines.engine import Capabilities
+    from hark.engines.transformers.engine import Transformers
 
 TOKENS_A_SECOND = 25  # of audio; models make 6 to 50, and the two that most people use make 25
 LETTERS_A_TOKEN = 4
@@ -31,42 +37,60 @@ class Example:
         asked: the conversation up to the answer, put into words as an engine is asked.
         answer: the text to learn.
         options: the task and the languages, as an engine is given them.
+        tokens: about how long it is.
     """
 
     id: str
     asked: Conversation
     answer: str
     options: Options
-
-    @property
-    def tokens(self) -> int:
-        """About how long it is, told without decoding it."""
-        seconds = sum(clip.duration for clip in self.asked.clips)
-        letters = sum(len(message.text) for message in self.asked.messages) + len(self.answer)
-        return round(seconds * TOKENS_A_SECOND) + letters // LETTERS_A_TOKEN
+    tokens: int
 
 
-def examples(samples: Iterable[Sample], name: str, can: Capabilities) -> Iterator[Example]:
+def examples(
+    samples: Iterable[Sample], engine: Transformers, bad: Callable[[Bad], None] | None = None
+) -> Iterator[Example]:
     """An example of each answer that is to be learned; of a conversation, each turn with all that came before it.
 
     Args:
         samples: what the data set holds; `Sample.loss` says which answers are learned, all where it says nothing.
-        name: how the model is named to people.
-        can: what the model can do.
+        engine: the model; its weights are not needed.
+        bad: called with each sample that cannot be learned, which is then left out.
 
     Raises:
-        DataError: a sample has no answer, or asks what the model cannot be asked.
+        DataError: a sample has no answer, asks what the model cannot be asked, or has a recording that is not there or
+            longer than the model hears.
     """
     for sample in samples:
-        messages = sample.conversation.messages
-        places = [place for place, message in enumerate(messages) if message.role == "assistant"]
-        if not places:
-            raise DataError(f"{sample.id} has no answer to learn.", hint="`hark data check` lists such samples.")
-        learned = sample.loss or (True,) * len(places)
-        for number, (place, wanted) in enumerate(zip(places, learned, strict=False), 1):
-            if wanted:
-                told = sample.id if len(places) == 1 else f"{sample.id}#{number}"
-                yield _example(sample, told, place, name, can)
+        try:
+            found = list(_answers(sample, engine))
+        except DataError as error:
+            if bad is None:
+                raise
+            bad(Bad(sample.id, f"{error.message} {error.hint}".strip()))
+        else:
+            yield from found
+
+
+def stretch(samples: NDArray[Any], engine: Transformers) -> NDArray[Any]:
+    """What the model is given of a recording to write down: the one stretch that holds speech, else all of it."""
+    from hark.audio.windows import windows
+
+    limit = min(engine.can.max_seconds or 30.0, 30.0)
+    found = list(windows([samples], max_seconds=limit, min_silence=engine.family.pause_seconds))
+    return found[0].samples if len(found) == 1 else samples
+
+
+def _answers(sample: Sample, engine: Transformers) -> Iterator[Example]:
+    messages = sample.conversation.messages
+    places = [place for place, message in enumerate(messages) if message.role == "assistant"]
+    if not places:
+        raise DataError(f"{sample.id} has no answer to learn.", hint="`hark data check` lists such samples.")
+    learned = sample.loss or (True,) * len(places)
+    for number, (place, wanted) in enumerate(zip(places, learned, strict=False), 1):
+        if wanted:
+            told = sample.id if len(places) == 1 else f"{sample.id}#{number}"
+            yield _example(sample, told, place, engine)
 
 
 def digest(found: Iterable[Example]) -> str:
@@ -78,25 +102,39 @@ def digest(found: Iterable[Example]) -> str:
     return made.hexdigest()
 
 
-def _example(sample: Sample, told: str, place: int, name: str, can: Capabilities) -> Example:
+def _example(sample: Sample, told: str, place: int, engine: Transformers) -> Example:
     answer = sample.conversation.messages[place].text
     if not answer.strip():
         raise DataError(f"The answer of {told} is empty.", hint="`hark data check` lists such samples.")
     asked = Conversation(sample.conversation.messages[:place])
     try:
-        if not asked.clips:
-            return Example(told, _only_text(asked, can), answer, Options())
-        return Example(told, *_asked(asked, sample, name, can, answer))
-    except DataError:
-        raise
+        if asked.clips:
+            asked, options = _asked(asked, sample, engine)
+        else:
+            asked, options = _only_text(asked, engine.can), Options()
+        seconds = sum(_seconds(clip, options, engine) for clip in asked.clips)
     except HarkError as error:
         raise DataError(f"{told}: {error.message}", hint=error.hint) from error
+    letters = sum(len(message.text) for message in asked.messages) + len(answer)
+    return Example(told, asked, answer, options, round(seconds * TOKENS_A_SECOND) + letters // LETTERS_A_TOKEN)
 
 
-def _asked(
-    asked: Conversation, sample: Sample, name: str, can: Capabilities, answer: str
-) -> tuple[Conversation, str, Options]:
+def _seconds(clip: Audio, options: Options, engine: Transformers) -> float:
+    """How long a clip is; what is longer than the model hears is refused now, not after hours."""
+    seconds, most = clip.duration, engine.can.max_seconds
+    if most is not None and seconds > most and options.task is not None:
+        seconds = len(stretch(clip.samples(RATE), engine)) / RATE
+    if most is not None and seconds > most:
+        raise DataError(
+            f"{clip.name} lasts {seconds:.0f} s; the model hears {most:.0f} s at once.",
+            hint="Cut it into pieces with their own text: rows with `start` and `end`.",
+        )
+    return seconds
+
+
+def _asked(asked: Conversation, sample: Sample, engine: Transformers) -> tuple[Conversation, Options]:
     """What an engine would be asked; a question is asked even of a sample whose task has a name."""
+    can = engine.can
     task = sample.task if sample.task in OWN else None
     if asked.prompt.strip() and can.free_prompt:
         task = None
@@ -106,8 +144,7 @@ def _asked(
     known = sample.language if can.languages is None or sample.language in can.languages else None
     language = known if task in can.tasks and "language" in can.options else None
     to = sample.to if task == "translate" else None
-    conversation, options = prepared(name, can, asked, Options(task=task, language=language, to=to))
-    return conversation, answer, options
+    return prepared(engine.name, can, asked, Options(task=task, language=language, to=to))
 
 
 def _wordless(asked: Conversation) -> Conversation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hark.errors import OutputError
@@ -13,7 +13,12 @@ from hark.errors import OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-ABOUT = "tune.json"
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+ABOUT, LOCK = "tune.json", "tune.lock"
 _CHECKPOINT = "checkpoint-"
 
 
@@ -24,10 +29,12 @@ class Folder:
     Attributes:
         path: the folder.
         about: what the run is made of, as plain values: model, settings, a fingerprint of the data.
+        held: the file by which others are kept out.
     """
 
     path: Path
     about: dict[str, Any]
+    held: list[Any] = field(default_factory=list)
 
     def claim(self) -> Path | None:
         """Take the folder for this run; the last whole checkpoint, where it was stopped before.
@@ -37,23 +44,44 @@ class Folder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            begun = any(self.path.iterdir())
+            begun = any(path.name != LOCK for path in self.path.iterdir())
+            self._lock()
             checkpoint = self._checkpoint() if begun else None
             if begun:
                 self._refuse_other(checkpoint)
             if checkpoint is None:
                 self._write({"finished": False})
-            return checkpoint
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
             raise OutputError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+        return checkpoint
+
+    def _lock(self) -> None:
+        """Keep other runs out of the folder; the system lets go of it when this process ends, however it does."""
+        if fcntl is None or "LOCAL_RANK" in os.environ:  # one of the processes of one run
+            return
+        file = (self.path / LOCK).open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise OutputError(f"Another run is at work in {self.path}.", hint="Name another folder.") from error
+        self.held.append(file)
 
     def finish(self, **told: Any) -> None:
         """Say that the run is over, with what came of it, and let go of its checkpoints."""
         self._write({"finished": True, **told})
         for _, place in self._checkpoints():
             shutil.rmtree(place, ignore_errors=True)
+        (self.path / LOCK).unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let other runs in."""
+        for file in self.held:
+            file.close()
+        self.held.clear()
 
     def _refuse_other(self, checkpoint: Path | None) -> None:
         """Other folders are left alone, and so are runs of another kind, unless nothing came of them yet."""

@@ -14,6 +14,7 @@ from hark.engines.transformers.families.family import RATE, Transcriber, context
 from hark.engines.transformers.families.text import encoded, plain, positions
 from hark.engines.transformers.reuse import TEXT_KEYS
 from hark.errors import DataError, HarkError
+from hark.training.tune_examples import stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,18 +63,11 @@ class Maker:
         """What the model would be given of a clip: of a transcript, the stretch that holds speech."""
         import numpy as np
 
-        from hark.audio.windows import windows
-
         samples, most = clip.samples(RATE), self.engine.can.max_seconds
         if example.options.task is not None:
-            limit = min(most or 30.0, 30.0)
-            found = list(windows([samples], max_seconds=limit, min_silence=self.engine.family.pause_seconds))
-            samples = found[0].samples if len(found) == 1 else samples
+            samples = stretch(samples, self.engine)
         if most is not None and len(samples) > most * RATE:
-            raise DataError(
-                f"{example.id}: {clip.name} lasts {len(samples) / RATE:.0f} s; the model hears {most:.0f} s at once.",
-                hint="Cut it into pieces with their own text: rows with `start` and `end`.",
-            )
+            raise DataError(f"{example.id}: {clip.name} is longer than it said.", hint="`hark data check` finds such.")
         lacking = round(self.engine.family.shortest_seconds * RATE) - len(samples)
         return np.pad(samples, (0, lacking)) if lacking > 0 else samples
 

@@ -68,15 +68,18 @@ def estimate(engine: Transformers, found: Sequence[Example], tuning: Tuning) -> 
     What a library takes for itself (of a GPU some hundred MiB) comes on top. Activations are a rule of thumb.
     """
     from hark.engines.catalog import Model
+    from hark.engines.transformers.native.ultravox_folder import places
     from hark.server.memory import megabytes
 
-    weights = megabytes(Model(engine.name, "transformers", engine.folder, engine.can), engine.loading)
-    shapes = dict(_shapes(engine.folder))
+    config = json.loads((engine.folder / "config.json").read_text(encoding="utf-8"))
+    folders = places(engine.folder, config)  # an Ultravox may be built on another folder
+    models = [Model(engine.name, "transformers", folder, engine.can) for folder in folders]
+    weights = sum(megabytes(model, engine.loading) for model in models)
+    shapes = {name: shape for folder in folders for name, shape in _shapes(folder)}
     parts = wanted(tuning, engine.family)
     lora = tuning.method == "lora"
     trained = sum(_trained(name, shape, parts, tuning) for name, shape in shapes.items())
-    config = json.loads((engine.folder / "config.json").read_text(encoding="utf-8"))
-    width, layers = _sizes(config)
+    width, layers = _sizes(json.loads((folders[-1] / "config.json").read_text(encoding="utf-8")))
     batch = tuning.batch if engine.can.batch_exact else 1
     tokens = max((example.tokens for example in found), default=0) * batch
     each = (_KEPT_AGAIN if tuning.checkpointing else _KEPT) * 2

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from hark.engines.transformers.families.lora import CONFIG, WEIGHTS
+from hark.engines.transformers.generation import quiet
 from hark.errors import OutputError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def save_model(model: Any, engine: Transformers, folder: Path) -> None:
             shutil.copy2(path, folder / path.name)
     if hasattr(model.config, "has_lora_adapter"):
         model.config.has_lora_adapter = False  # Granite's; it is in the weights
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
     told = engine.folder / "generation_config.json"
     if told.is_file():
         shutil.copy2(told, folder / told.name)  # what it says of languages is lost when the library writes it

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import threading
 import warnings
 from dataclasses import dataclass, field, replace
@@ -160,7 +159,6 @@ def _inner(number: int) -> str:
 
 
 def _put(model: Any, name: str, folder: Path) -> None:
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft loads it, and it tells what it lacks
     try:
         from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
     except ImportError as error:

@@ -25,6 +25,8 @@ def placement(loading: Loading) -> dict[str, Any]:
         OptionError: there is no such device on this machine.
         MissingExtraError: no library that quantizes is installed.
     """
+    # transformers and peft import it, where it is installed; it tells what it lacks, and that it casts at each token.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     how: dict[str, Any] = {"dtype": loading.dtype}
     if loading.trust_remote_code:
         how["trust_remote_code"] = True
@@ -72,7 +74,6 @@ def _quantization(bits: str, device: str) -> Any:
     if _installed("bitsandbytes"):
         import torch
 
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at every token that it casts
         return transformers.BitsAndBytesConfig(
             load_in_8bit=bits == "int8",
             load_in_4bit=bits == "int4",
