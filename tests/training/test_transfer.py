@@ -19,7 +19,7 @@ from hark.training.online import Policy, stream
 from hark.training.tagged import IGNORED, Fitting
 from hark.training.transfer import compose, row, train
 from tiny.chat import tokenizer
-from tiny.ctc import tiny_wav2vec2
+from tiny.ctc import tiny_hubert, tiny_wav2vec2
 from tiny.whisper_transformers import tiny_whisper
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -58,6 +58,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("transfer")
     return {
         "wav2vec2": tiny_wav2vec2(folder / "wav2vec2"),
+        "hubert": tiny_hubert(folder / "hubert"),
         "whisper": tiny_whisper(folder / "whisper"),
         "bart": bart(folder / "bart"),
     }
@@ -144,7 +145,7 @@ def test_the_command_line_makes_and_trains_a_model(parts: dict[str, Path], tmp_p
     data, out = tmp_path / "data.jsonl", tmp_path / "out"
     data.write_text(json.dumps({"audio": str(EXAMPLES / "order.flac"), "text": "one", "language": "en"}) + "\n")
     given = ["train", "transfer", str(data), "-o", str(out), "--set", "steps=2", "--set", "batch_size=1", "-q"]
-    made = ["--encoder", str(parts["wav2vec2"]), "--decoder", str(parts["bart"])]
+    made = ["--encoder", str(parts["hubert"]), "--decoder", str(parts["bart"])]
 
     def hark_says(*more: str) -> str:
         done = CliRunner().invoke(app, [*given, *more])

@@ -159,7 +159,7 @@ def train(
         loaded = SpeechEncoderDecoder().load(folder)
         model = loaded.model.float().train()
         if hasattr(model.encoder, _FROZEN):
-            model.freeze_feature_encoder()
+            getattr(model.encoder, _FROZEN).requires_grad_(requires_grad=False)  # HuBERT has no method for it
         words = loaded.processor.tokenizer
         made = rows(samples, lambda sample: row(words, model.config, sample), step)
         fit(model, made, _collate(loaded.processor, model.config), folder, how, resume=resume, callbacks=callbacks)
