@@ -88,6 +88,8 @@ def test_a_batch_finds_what_each_finds_alone(folders: dict[str, Path], architect
         assert together[row][0].tokens == alone[0][0].tokens
         assert together[row][0].score == pytest.approx(alone[0][0].score, abs=1e-3)
         assert tuple(token for token in ids[row].tolist() if token not in (1, 2)) == alone[0][0].tokens
+    short = model.generate(**given, num_beams=3, max_length=3, synced_gpus=False)
+    assert short.shape[1] <= 3
     with pytest.raises(ValueError, match="temperature"):
         model.generate(**given, temperature=0.5)
 

@@ -75,22 +75,28 @@ def generate(
     attention_mask: Any = None,
     num_beams: int | None = None,
     max_new_tokens: int | None = None,
+    max_length: int | None = None,
     **others: Any,
 ) -> Any:
     """Ids (batch, n) of the best texts, in the shape of transformers' `generate`: the start, text, the end, padding.
+
+    A text with more tokens than `max_new_tokens` (or `max_length`, which counts the start) is cut there.
 
     Raises:
         ValueError: an option is given that it does not know.
     """
     from hark.training.ctc_generate import refused
 
-    wrong = refused({name: value for name, value in others.items() if name not in ("max_length", "stopping_criteria")})
+    others.pop("stopping_criteria", None)  # it is over before they could be asked
+    wrong = refused(others)
     if wrong:
         raise ValueError(f"Joint decoding takes no {', '.join(wrong)}; decoding='attention' does.")
     features = inputs if input_features is None else input_features
-    found = search(model, features, attention_mask, beams=num_beams or BEAMS, max_new_tokens=max_new_tokens)
+    most = max_new_tokens or (max_length - 1 if max_length else None)
+    found = search(model, features, attention_mask, beams=num_beams or BEAMS, max_new_tokens=most)
     start, end, pad = model.config.decoder_start_token_id, model.config.eos_token_id, model.config.pad_token_id
-    rows = [[start, *some[0].tokens, end] for some in found]
+    texts = [list(some[0].tokens) for some in found]
+    rows = [[start, *text, end] if most is None or len(text) < most else [start, *text[:most]] for text in texts]
     longest = max(map(len, rows))
     return torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=features.device)
 
