@@ -113,7 +113,9 @@ def _best(grown: dict[Ids, tuple[float, float]], rows: _Rows, beams: int) -> dic
     acoustic = {tokens: _sum(*paths) for tokens, paths in grown.items()}
     rows.ask(acoustic)
     ranked = sorted(acoustic, key=lambda tokens: -(acoustic[tokens] + rows.total(tokens)))
-    return {tokens: grown[tokens] for tokens in ranked[:beams]}
+    kept = {tokens: grown[tokens] for tokens in ranked[:beams]}
+    rows.keep(kept)
+    return kept
 
 
 class _Rows:
@@ -134,6 +136,11 @@ class _Rows:
             self._rows |= zip(lacking, self._scorer.tokens(lacking), strict=True)
         for text in new:
             self._totals[text] = self._totals[text[:-1]] + float(self._rows[text[:-1]][text[-1]])
+
+    def keep(self, texts: Any) -> None:
+        """Forget all others: no text grows of them."""
+        self._totals = {text: total for text, total in self._totals.items() if text in texts}
+        self._rows = {text: row for text, row in self._rows.items() if text in texts}
 
     def total(self, text: Ids) -> float:
         return self._totals[text] if self._scorer else 0.0

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from hark.training.spelling import Spelling
 
 Ids = tuple[int, ...]
-_KEPT = 200_000  # scores remembered; then they are forgotten
+_KEPT = 200_000  # scores of words remembered; then they are forgotten
+_CELLS = 4_000_000  # as many of scores of all tokens: 32 MB
 
 
 class WordModel(Protocol):
@@ -116,7 +117,7 @@ class Words(Scorer):
         words, is_open = self.spelling.words(ids)
         last = words[-1] if is_open else ""
         if last not in self._charges:
-            if len(self._charges) * len(self.spelling.texts) > _KEPT * 100:
+            if len(self._charges) * len(self.spelling.texts) > _CELLS:
                 self._charges.clear()
             self._charges[last] = np.where(self._leaves(last), self.weight * self.unknown, 0.0)
         return self._charges[last]
@@ -161,7 +162,7 @@ class Pieces(Scorer):
 
     def _row(self, before: tuple[str, ...]) -> NDArray[np.float64]:
         if before not in self._rows:
-            if len(self._rows) * len(self.spelling.names) > _KEPT * 100:
+            if len(self._rows) * len(self.spelling.names) > _CELLS:
                 self._rows.clear()
             row = np.zeros(len(self.spelling.names))
             for token in np.flatnonzero(self.spelling.said):
