@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import hark
@@ -20,6 +22,7 @@ from typer.testing import CliRunner
 
 from hark.training.tune import Data, plan, tune
 from hark.training.tune_batch import Alike, Collate
+from hark.training.tune_folder import Folder
 from hark.training.tune_inputs import Maker
 from hark.training.tune_memory import lowering
 from hark.training.tune_parts import part_of
@@ -151,21 +154,26 @@ def test_the_first_batch_is_shown_with_what_is_learned_and_where_audio_stands(
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     model: str, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    how = Tuning(steps=6, batch=2, learning_rate=0.01, save_every=2, log_every=2, dropout=0.1)
+    how = Tuning(steps=4, batch=2, learning_rate=0.01, save_every=1, log_every=1, dropout=0.1)
     data = written(tmp_path, rows)
 
     def stop(figures: dict[str, float], done: int, count: int) -> None:
-        if done == 4:
+        if done == 3:
             raise KeyboardInterrupt
 
     told = tune(plan(model, data, how), tmp_path / "whole")
-    assert told["steps"] == 6
+    assert told["steps"] == 4
     with pytest.raises(KeyboardInterrupt):
         tune(plan(model, data, how), tmp_path / "cut", stop)
-    (tmp_path / "cut" / "checkpoint-3").mkdir()
-    (tmp_path / "cut" / "checkpoint-3" / "trainer_state.json").write_text("{", encoding="utf-8")  # broke off
+    (tmp_path / "cut" / "checkpoint-9").mkdir()
+    (tmp_path / "cut" / "checkpoint-9" / "trainer_state.json").write_text("{", encoding="utf-8")  # broke off
     with pytest.raises(OutputError, match="begun with other settings"):
         tune(plan(model, data, Tuning(steps=7)), tmp_path / "cut")
+    other = Folder(tmp_path / "cut", plan(model, data, how).about)
+    other.claim()
+    with pytest.raises(OutputError, match="Another run is at work"):
+        tune(plan(model, data, how), tmp_path / "cut")
+    other.release()
     tune(plan(model, data, how), tmp_path / "cut")
     whole, cut = (tmp_path / name / "adapter_model.safetensors" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut.read_bytes()
@@ -192,6 +200,16 @@ def test_what_cannot_be_learned_is_refused_with_its_name(
         plan(model, written(tmp_path, [{"audio": str(examples / "order.flac"), "prompt": "What?", "text": " "}]))
     with pytest.raises(DataError, match="nothing to learn"):
         plan(model, written(tmp_path, [{"messages": [*rows[0]["messages"][:1], answer("x", loss=False)]}]))
+    lost = [{"audio": str(name), "prompt": "What?", "text": "x"} for name in ("nowhere.wav", examples / "order.flac")]
+    with pytest.raises(DataError, match=r"no file .*nowhere\.wav"):
+        plan(model, written(tmp_path, lost))
+    bad: list[Any] = []
+    assert len(plan(model, replace(written(tmp_path, lost), bad=bad.append)).learned) == 1
+    assert "nowhere.wav" in bad[0].why
+    noise = hark.Audio.of(np.ones(40 * 16000, np.float32) * 0.1, 16000)
+    (tmp_path / "long.wav").write_bytes(noise.to_wav())
+    with pytest.raises(DataError, match="lasts 40 s"):
+        plan(model, written(tmp_path, [{"audio": "long.wav", "prompt": "What?", "text": "x"}]))
     long = plan(model, written(tmp_path, [{"messages": [rows[0]["messages"][0], answer("x" * 140_000)]}]))
     with pytest.raises(DataError, match="tokens with its answer, and the model holds"):
         Maker(long.engine)(long.learned[0])

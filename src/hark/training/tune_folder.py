@@ -74,12 +74,11 @@ class Folder:
         self._write({"finished": True, **told})
         for _, place in self._checkpoints():
             shutil.rmtree(place, ignore_errors=True)
-        (self.path / LOCK).unlink(missing_ok=True)
-        self.release()
 
     def release(self) -> None:
         """Let other runs in."""
         for file in self.held:
+            (self.path / LOCK).unlink(missing_ok=True)
             file.close()
         self.held.clear()
 
