@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,7 +167,6 @@ def _working(*, quiet: bool) -> Iterator[tuple[list[Any], Callable[[int], None]]
         from hark.engines.transformers.generation import quiet as silence
     except ImportError as error:
         raise MissingExtraError.of("Training", "train") from error
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns, when imported, of kernels nobody asks for
     with silence(), progress(quiet=quiet) as (callbacks, step):
         yield callbacks, step
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -180,7 +179,6 @@ def tune(
         ModelError: there is not enough memory, or the model failed.
         DataError: an example cannot be heard, or is more than the model holds.
     """
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # the trainer loads it, and it tells what it lacks
     from hark.training.report import report
     from hark.training.tune_run import Run
     from hark.training.tune_saving import save

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 from typing import TYPE_CHECKING, Any
 
 from hark.errors import MissingExtraError, OptionError
@@ -25,8 +24,6 @@ def placement(loading: Loading) -> dict[str, Any]:
         OptionError: there is no such device on this machine.
         MissingExtraError: no library that quantizes is installed.
     """
-    # transformers and peft import it, where it is installed; it tells what it lacks, and that it casts at each token.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     how: dict[str, Any] = {"dtype": loading.dtype}
     if loading.trust_remote_code:
         how["trust_remote_code"] = True
