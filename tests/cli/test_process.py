@@ -90,6 +90,27 @@ def test_signals_end_the_workers_and_leave_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+DROPPED = """
+import os, signal, time
+from hark import cli
+class Ends:
+    def __del__(self):  # what is raised in here is dropped
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+def work():
+    Ends()
+    time.sleep(20)
+cli.app, cli._AGAIN = work, 0.2
+cli.main()
+"""
+
+
+@linux
+def test_a_signal_ends_it_wherever_it_comes() -> None:
+    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, timeout=20, check=False)
+    assert done.returncode == 143
+
+
 @linux
 def test_the_output_may_be_a_pipe(tone: Path) -> None:
     result = shell(f"{HARK} transcribe {tone} -f srt -o /dev/stdout | cat")

@@ -82,8 +82,17 @@ app.command()(tasks.tasks)
 app.command()(models.doctor)
 
 
+_AGAIN = 5.0  # seconds
+
+
 def _ended(number: int, _frame: object) -> NoReturn:
-    """Leave as after an error, so that worker processes and temporary files go too."""
+    """Leave as after an error, so that worker processes and temporary files go too.
+
+    Python drops what is raised within `__del__` or a callback of C, so it is raised once more if that had no effect.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, lambda *_: _ended(number, None))
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
     raise SystemExit(128 + number)
 
 
