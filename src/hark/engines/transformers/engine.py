@@ -200,7 +200,8 @@ class Transformers(Engine):
         counted, heard, gap, split, joiner = Counted(), _Heard(clip), "", 0, Joiner()
         limit, pause = min(self.can.max_seconds or 30.0, 30.0), self.family.pause_seconds
         overlap = 0.0 if options.task == "translate" else OVERLAP  # two translations of a word need not be the same
-        for window in windows(heard, max_seconds=limit, min_silence=pause, overlap=overlap):
+        margin = self.family.margin_seconds
+        for window in windows(heard, max_seconds=limit, min_silence=pause, padding=margin, overlap=overlap):
             split += 1
             inputs = self.family.write_down(loaded, conversation, self._filled(window.samples), options)
             segment = yield from self._segment(inputs, window, options, counted)

@@ -80,6 +80,7 @@ class Family(ABC):
             table of families, and only what `capabilities` reads.
         target_positions: the field of the config that says how many tokens the decoder has positions for.
         pause_seconds: pauses this long part the stretches of speech that are written down one by one.
+        margin_seconds: what is heard before and after each of them, at most half a pause.
         encoder: the path of the module that hears; what it gave for a clip is kept (see `reuse.py`).
     """
 
@@ -89,6 +90,7 @@ class Family(ABC):
     target_positions: ClassVar[str] = "max_target_positions"
     usual_files: ClassVar[Mapping[str, Any]] = {}
     pause_seconds: ClassVar[float] = 0.3
+    margin_seconds: ClassVar[float] = 0.12
     encoder: ClassVar[str | None] = None
 
     @abstractmethod

@@ -27,6 +27,8 @@ class HarkSpeech2Text(SpeechToText):
     """`HarkSpeech2TextForConditionalGeneration`; its config says whether the CTC head, the decoder or both write."""
 
     model_class = "HarkSpeech2TextForConditionalGeneration"
+    # It learned from whole recordings, silence and all: what is heard of one decides how its features are normalised.
+    pause_seconds, margin_seconds = 2.0, 1.0
 
     def capabilities(self, config: Mapping[str, Any], folder: Path) -> Capabilities:
         """As Speech2Text; where the CTC head writes, it takes beams alone, and knows when each word was said."""
