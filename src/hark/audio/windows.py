@@ -60,6 +60,14 @@ def windows(
     yield from cutter.finish()
 
 
+def stretch(
+    samples: NDArray[np.float32], *, max_seconds: float = 30.0, min_silence: float = 0.3, padding: float = 0.12
+) -> NDArray[np.float32]:
+    """The samples (n,) of the one window of a recording; all of them where there are several, or none."""
+    found = list(windows([samples], max_seconds=max_seconds, min_silence=min_silence, padding=padding))
+    return found[0].samples if len(found) == 1 else samples
+
+
 class LiveWindows:
     """The windows of sound that is fed as it comes, in blocks of any size; options as of `windows`."""
 

@@ -90,13 +90,9 @@ def heard(clip: Audio, longest: float | None, pause: float) -> NDArray[np.float3
     One that is heard in several pieces, or in which no speech is found, is taken as it is.
     """
     from hark.audio.audio import RATE
-    from hark.audio.joining import OVERLAP
-    from hark.audio.windows import windows
+    from hark.audio.windows import stretch
 
-    samples = clip.samples(RATE)
-    limit = min(longest or 30.0, 30.0)
-    found = list(windows([samples], max_seconds=limit, min_silence=pause, overlap=OVERLAP))
-    return found[0].samples if len(found) == 1 else samples
+    return stretch(clip.samples(RATE), max_seconds=min(longest or 30.0, 30.0), min_silence=pause)
 
 
 def languages(given: Iterable[str]) -> dict[str, str]:

@@ -74,11 +74,10 @@ def examples(
 
 def stretch(samples: NDArray[Any], engine: Transformers) -> NDArray[Any]:
     """What the model is given of a recording to write down: the one stretch that holds speech, else all of it."""
-    from hark.audio.windows import windows
+    from hark.audio import windows
 
-    limit = min(engine.can.max_seconds or 30.0, 30.0)
-    found = list(windows([samples], max_seconds=limit, min_silence=engine.family.pause_seconds))
-    return found[0].samples if len(found) == 1 else samples
+    limit, family = min(engine.can.max_seconds or 30.0, 30.0), engine.family
+    return windows.stretch(samples, max_seconds=limit, min_silence=family.pause_seconds, padding=family.margin_seconds)
 
 
 def _answers(sample: Sample, engine: Transformers) -> Iterator[Example]:
