@@ -11,8 +11,8 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from hark.errors import DataError, ModelBrokenError, OutputError
-from hark.training.tagged import IGNORED, TAGS, Fitting, Row, fit, heard, padded, rows, tag_of, task_of
+from hark.errors import DataError, ModelBrokenError
+from hark.training.tagged import IGNORED, TAGS, Fitting, Row, fit, heard, padded, rows, tag_of, task_of, unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -114,8 +114,7 @@ def extend(
     from hark.engines.transformers.engine import read_config
     from hark.engines.transformers.families.units import AudioPaLM
 
-    if out.exists() and any(out.iterdir()):
-        raise OutputError(f"There is something in {out} already.", hint="Name a new folder.")
+    unused(out)
     read_config(language_model)
     words = AudioPaLM().words(language_model)
     try:

@@ -95,6 +95,16 @@ def heard(clip: Audio, longest: float | None, pause: float) -> NDArray[np.float3
     return stretch(clip.samples(RATE), max_seconds=min(longest or 30.0, 30.0), min_silence=pause)
 
 
+def unused(out: Path) -> None:
+    """See that there is nothing in a folder that is to be written.
+
+    Raises:
+        OutputError: there is.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise OutputError(f"There is something in {out} already.", hint="Name a new folder.")
+
+
 def languages(given: Iterable[str]) -> dict[str, str]:
     """Names of languages by their code, of texts such as `en=English`.
 

@@ -23,7 +23,7 @@ from transformers import (
 
 from hark.engines.transformers.native.units import load_encoder
 from hark.errors import DataError, HarkError, ModelBrokenError, OutputError
-from hark.training.tagged import IGNORED, TAGS, Fitting, Row, fit, heard, padded, rows, tag_of, task_of
+from hark.training.tagged import IGNORED, TAGS, Fitting, Row, fit, heard, padded, rows, tag_of, task_of, unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -59,8 +59,7 @@ def compose(encoder: Path, decoder: Path, out: Path, *, names: Mapping[str, str]
         ModelBrokenError: a part cannot be loaded, or is no such model.
         OutputError: the folder cannot be written, or there is something in it.
     """
-    if out.exists() and any(out.iterdir()):
-        raise OutputError(f"There is something in {out} already.", hint="Name a new folder.")
+    unused(out)
     torch.manual_seed(seed)
     try:
         hears, writes, words = _encoder(encoder), _decoder(decoder), AutoTokenizer.from_pretrained(decoder)
